@@ -1,0 +1,1 @@
+"""Use cases between broker and database: check, commit, reply, fan out."""

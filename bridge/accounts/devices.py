@@ -1,0 +1,76 @@
+"""Devices: what a user has, and the secrets of those that cannot log in."""
+
+from collections.abc import Collection
+
+from bridge.accounts.bearer import CERTIFICATE, credential_of, hash_of, new_secret
+from bridge.accounts.desk import Desk, existing
+from bridge.accounts.values import DeviceInfo, NewDevice
+from pabal.acl import EVERYTHING
+from pabal.errors import BadRequest, Conflict, NotFound
+from pabal.ids import DeviceId, UserId, parse_device
+
+
+class Devices(Desk):
+    """Listing, adding and kicking."""
+
+    def list_devices(self, user: UserId) -> list[DeviceInfo]:
+        """By name."""
+        now = self._now_ms()
+        with self._store.reading() as tx:
+            live = {session.device for session in tx.sessions(user) if session.expires_ts > now}
+            return [
+                DeviceInfo(
+                    row.device,
+                    row.allow,
+                    row.secret_hash is not None,
+                    row.device in live,
+                    row.created_ts,
+                    row.seen_ts,
+                )
+                for row in tx.devices(user)
+            ]
+
+    def add_device(
+        self, user: UserId, password: str, device: str, allow: Collection[str] | None = None
+    ) -> NewDevice:
+        """A long-lived secret for a thing that cannot log in. It is told this once and stored hashed.
+
+        A device that has logged in can have a secret beside it.
+
+        Raises: BadRequest for a device name or a right that cannot be; Unauthorized for a wrong account
+        password; Conflict if the device has a secret already, or there are too many.
+        """
+        device_id = parse_device(device)
+        rights = EVERYTHING if allow is None else frozenset(allow)
+        if not rights or not rights <= EVERYTHING:
+            raise BadRequest(f"one or both of {', '.join(sorted(EVERYTHING))}", field="allow")
+        self.check_password(user, password)
+        secret = new_secret()
+        with self._store.writing() as tx:
+            existing(tx, user, lock=True)
+            known = tx.device(user, device_id)
+            if known is not None and known.secret_hash is not None:
+                raise Conflict(f"{device_id!r} has a secret; delete the device first", field="device")
+            if known is None:
+                self._add_row(tx, user, device_id, seen_ts=None)
+            tx.set_secret(user, device_id, hash_of(secret), rights)
+        return NewDevice(device_id, rights, secret)
+
+    def delete_device(self, user: UserId, device: DeviceId) -> None:
+        """The device's session, secret and live connections end.
+
+        Raises: NotFound.
+        """
+        with self._store.writing() as tx:
+            existing(tx, user, lock=True)
+            row = tx.device(user, device)
+            if row is None:
+                raise NotFound(f"no device {device!r}")
+            for session in tx.sessions(user):
+                if session.device == device:
+                    self._end(tx, session, "kicked")
+            if row.secret_hash is not None:
+                tx.kick(user, device, "kicked", self._now_ms(), credential=credential_of(row.secret_hash))
+            tx.kick(user, device, "kicked", self._now_ms(), credential=CERTIFICATE)
+            tx.delete_device(user, device)
+            tx.gone(user, device, self._now_ms())

@@ -1,0 +1,122 @@
+"""People: who has an account, and what it says of them."""
+
+from msgspec import UNSET, UnsetType
+
+from bridge.accounts.desk import Desk, existing
+from bridge.accounts.values import Profile
+from bridge.store.accounts import AccountRow
+from pabal.errors import BadRequest, Conflict
+from pabal.ids import UserId, parse_new_user
+
+MAX_DISPLAY_NAME = 64
+MAX_ABOUT = 500
+
+
+class People(Desk):
+    """Sign-up, profiles, passwords, and the end of accounts."""
+
+    def sign_up(
+        self, user: str, password: str, *, display_name: str | None = None, admin: bool = False
+    ) -> Profile:
+        """A new account.
+
+        Raises: BadRequest for a name or password that cannot be; Conflict if the name is or was somebody's.
+        """
+        name = parse_new_user(user)
+        shown = _text(display_name, "display_name", MAX_DISPLAY_NAME)
+        with self._store.reading() as tx:  # spare the hashing where it is already clear
+            if tx.account(name) is not None:
+                raise Conflict(f"the name {name!r} is taken", field="user")
+        row = AccountRow(name, shown, None, self._passwords.hash(password), "active", admin, self._now_ms())
+        with self._store.writing() as tx:
+            tx.insert_account(row)
+        return _profile(row)
+
+    def look_up(self, user: UserId) -> Profile:
+        """Raises: NotFound if nobody has this name (any more)."""
+        with self._store.reading() as tx:
+            return _profile(existing(tx, user))
+
+    def list_users(self, *, after: UserId | None = None, limit: int = 1000) -> list[Profile]:
+        """Accounts by name, without deleted ones; the next page begins `after` the last name of this one."""
+        with self._store.reading() as tx:
+            return [_profile(row) for row in tx.accounts(after=after, limit=limit)]
+
+    def update_profile(
+        self,
+        user: UserId,
+        *,
+        display_name: str | UnsetType | None = UNSET,
+        about: str | UnsetType | None = UNSET,
+    ) -> Profile:
+        """Set what is given; None removes.
+
+        Raises: NotFound; BadRequest for a text that is too long or has U+0000.
+        """
+        with self._store.writing() as tx:
+            old = existing(tx, user, lock=True)
+            shown = old.display_name if display_name is UNSET else display_name
+            told = old.about if about is UNSET else about
+            tx.set_profile(
+                user, _text(shown, "display_name", MAX_DISPLAY_NAME), _text(told, "about", MAX_ABOUT)
+            )
+            return _profile(existing(tx, user))
+
+    def set_password(self, user: UserId, password: str, *, keep_session: str | None = None) -> None:
+        """A new password; ends all login sessions but `keep_session`. Device secrets stay good.
+
+        Raises: NotFound; BadRequest for a password that cannot be.
+        """
+        password_hash = self._passwords.hash(password)
+        with self._store.writing() as tx:
+            existing(tx, user, lock=True)
+            tx.set_password_hash(user, password_hash)
+            for session in tx.sessions(user):
+                if session.session_id != keep_session:
+                    self._end(tx, session, "password")
+
+    def set_admin(self, user: UserId, admin: bool) -> None:
+        """Raises: NotFound."""
+        with self._store.writing() as tx:
+            existing(tx, user, lock=True)
+            tx.set_admin(user, admin)
+
+    def disable(self, user: UserId) -> None:
+        """Nothing gets in any more: sessions end, device secrets rest until `enable`.
+
+        Raises: NotFound.
+        """
+        with self._store.writing() as tx:
+            existing(tx, user, lock=True)
+            tx.set_state(user, "disabled")
+            self._end_all(tx, user, "disabled")
+
+    def enable(self, user: UserId) -> None:
+        """Raises: NotFound."""
+        with self._store.writing() as tx:
+            existing(tx, user, lock=True)
+            tx.set_state(user, "active")
+
+    def delete(self, user: UserId) -> None:
+        """The account, its devices and sessions go; the name is never given again.
+
+        Raises: NotFound.
+        """
+        with self._store.writing() as tx:
+            existing(tx, user, lock=True)
+            tx.empty_account(user)
+            self._end_all(tx, user, "deleted")
+            tx.delete_devices(user)
+            tx.gone(user, None, self._now_ms())
+
+
+def _profile(row: AccountRow) -> Profile:
+    return Profile(row.user, row.display_name, row.about, row.state, row.admin, row.created_ts)
+
+
+def _text(value: str | None, field: str, max_chars: int) -> str | None:
+    if value is None:
+        return None
+    if len(value) > max_chars or "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
+        raise BadRequest(f"at most {max_chars} characters, none of them U+0000", field=field)
+    return value or None

@@ -1,0 +1,243 @@
+"""Puts the bridge together over one database."""
+
+import asyncio
+import logging
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import Engine, event
+
+from bridge.changes import ChangePoller
+from bridge.decide import SMALL_LIMIT
+from bridge.durable import Inbox, Members, Sessions
+from bridge.ports import Outbound
+from bridge.reads import Reads
+from bridge.relay import Relay
+from bridge.store import meta, schema
+from bridge.store.checkpoint import Checkpointer
+from bridge.store.engine import open_engine
+from bridge.store.failures import answering
+from bridge.store.faults import NO_FAULTS, Faults
+from bridge.store.lease import Lease, NullLease
+from bridge.store.read_store import ReadStore
+from bridge.store.relay_store import RelayStore
+from bridge.store.retention import Retention
+from bridge.store.writer import Writer
+from bridge.witness import Seen, Witness, restored
+from pabal.ids import UserId
+from pabal.ratelimit import RateLimiter
+
+READERS = 4
+WITNESS_EVERY_S = 5.0
+# A transaction of the committer pauses only to decide; a server that is stopped within one must not keep the next
+# one out for longer than this.
+COMMITTER_IDLE_S = 3
+# A message to a group of 100 touches a page of each inbox. With SQLite's own 2 MiB the pages of one batch were written
+# out and read again before its COMMIT: 1,700 reads, and a fifth of the committer's time.
+COMMITTER_CACHE_KIB = 16 * 1024
+
+logger = logging.getLogger("pabal.bridge")
+
+
+class Bridge:
+    """Everything between a broker and one database.
+
+    `relay`, `inbox` and `sessions` are the ports that the broker is given; `reads` serves polling.
+    """
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        limiter: RateLimiter | None = None,
+        lease: Lease | None = None,
+        witness: Path | None = None,
+        retention: Retention | None = None,
+        small_limit: int = SMALL_LIMIT,
+        recall_window_s: int = 0,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
+        """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
+        here on no other server can commit. `witness` is the file that remembers what was seen of the database.
+
+        Raises: schema.SchemaError if it is not; errors.Unavailable if the database cannot be used.
+        """
+        self._lease = lease or NullLease()
+        self._witness = Witness(witness)
+        with answering():
+            self._writer = open_engine(database_url, pool_size=1, gives_way=True, idle_s=COMMITTER_IDLE_S)
+            self._reader = open_engine(database_url, read_only=True, pool_size=READERS)
+            schema.check_current(self._writer)
+            _tune_committer(self._writer)
+            begun = begin(self._writer, self._witness)
+        self._generation = begun.batch // meta.GENERATION
+        self._store = ReadStore(self._reader)
+        self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._changes: ChangePoller | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._checkpointer = _checkpointer(self._writer)
+        self._lost = asyncio.Event()
+        self.reads = Reads(self._store, begun.epoch)
+        self._relay_store = RelayStore(
+            Writer(self._writer, self._lease, begun.batch, faults),
+            epoch=begun.epoch,
+            clock_ms=faults.now_ms,
+            retention=retention,
+            small_limit=small_limit,
+            recall_window_ms=recall_window_s * 1000,
+            faults=faults,
+        )
+        self.relay = Relay(
+            self._relay_store,
+            self.reads,
+            self._executor,
+            limiter=limiter,
+            on_lost=self._lost.set,
+            faults=faults,
+        )
+        self.inbox = Inbox(self.reads, self._executor)
+        self.members = Members(self.reads, self._executor)
+        self.sessions = Sessions(self.relay, self._store, self._executor)
+
+    async def start(self, outbound: Outbound) -> None:
+        """Begin to commit, and hand the broker what a crash may have kept from it."""
+        loop = asyncio.get_running_loop()
+
+        def lost() -> None:
+            loop.call_soon_threadsafe(self.relay.lose)
+
+        self._lease.keep(self._generation, lost)
+        if self._checkpointer is not None:
+            self._checkpointer.start()
+        self.relay.start(outbound)
+        republished = republish(self._store, self.reads, outbound)
+        self.relay.published(republished)
+        self._changes = ChangePoller(self._store, self._executor, outbound)
+        await self._changes.start()
+        self._watching = loop.create_task(self._watch())
+
+    async def lost(self) -> None:
+        """Returns when another server has taken the database over; then nothing is committed here any more."""
+        await self._lost.wait()
+
+    async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await loop.run_in_executor(self._executor, self._remember)
+            await asyncio.sleep(WITNESS_EVERY_S)
+
+    def _remember(self) -> None:
+        self._witness.write(Seen(self.reads.epoch, self._relay_store.last_batch))
+
+    async def stop(self) -> None:
+        """Drain and close; after the first call there is nothing left to do."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._changes is not None:
+            await self._changes.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.relay.stop()
+        if not self._lost.is_set():
+            self._remember()
+        self._executor.shutdown()
+        if self._checkpointer is not None:
+            self._checkpointer.stop()
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+def begin(engine: Engine, witness: Witness, *, because: str | None = None) -> meta.Begun:
+    """Begin a generation of the database, with a new epoch if it was restored: because an operator says so, or
+    the witness does.
+    """
+    seen = witness.read()
+    shared = engine.url.get_backend_name() != "sqlite"
+
+    def decide(now: meta.State) -> str | None:
+        return because or restored(seen, now.epoch or "", now.batch, shared=shared)
+
+    begun = meta.begin(engine, decide, lambda: secrets.token_hex(4), floor=0 if seen is None else seen.batch)
+    witness.write(Seen(begun.epoch, begun.batch))
+    if begun.restored is not None:
+        logger.warning("%s: devices start over in the new epoch %s", begun.restored, begun.epoch)
+    return begun
+
+
+def restore(database_url: str, witness: Path, *, because: str) -> str:
+    """A new epoch for a database that was restored and that nobody uses. Returns the epoch.
+
+    Raises: schema.SchemaError unless the schema is this version's; errors.Unavailable.
+    """
+    engine = open_engine(database_url, pool_size=1)
+    try:
+        schema.check_current(engine)
+        with answering():
+            return begin(engine, Witness(witness), because=because).epoch
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def open_reads(database_url: str, *, pool_size: int = READERS) -> Iterator[Reads]:
+    """Reading alone, for a process beside the one that commits, which was started before.
+
+    Raises: errors.Unavailable if the database cannot be used.
+    """
+    with answering():
+        engine = open_engine(database_url, read_only=True, pool_size=pool_size)
+        epoch = meta.epoch(engine)
+    if epoch is None:
+        raise AssertionError("the committing process has made one")
+    try:
+        yield Reads(ReadStore(engine), epoch)
+    finally:
+        engine.dispose()
+
+
+def republish(store: ReadStore, reads: Reads, outbound: Outbound) -> int:
+    """Deliver again what the outbox still holds: a crash came between commit and publish.
+
+    Devices drop what they have by its seq. Returns the highest batch, 0 if there was none.
+
+    Raises: errors.Unavailable.
+    """
+    with answering(), store.snapshot() as snapshot:
+        kept = snapshot.outbox()
+    for _batch_id, ranges in kept:
+        for user, (first, last) in msgspec.json.decode(ranges, type=dict[str, tuple[int, int]]).items():
+            after = first - 1
+            while after < last:
+                page = reads.inbox(UserId(user), after, last - after)
+                if not page.updates:
+                    break  # older than what is kept
+                outbound.deliver(UserId(user), page.updates)
+                after = page.updates[-1][0]
+    return kept[-1][0] if kept else 0
+
+
+def _checkpointer(engine: Engine) -> Checkpointer | None:
+    database = engine.url.database
+    if engine.url.get_backend_name() != "sqlite" or not database or database == ":memory:":
+        return None
+    return Checkpointer(Path(database))
+
+
+def _tune_committer(engine: Engine) -> None:
+    """SQLite's checkpoints are left to us, and a transaction's pages stay in memory until its COMMIT."""
+    if engine.url.get_backend_name() != "sqlite":
+        return
+    engine.dispose()
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        connection.execute(f"PRAGMA cache_size=-{COMMITTER_CACHE_KIB}")

@@ -1,0 +1,101 @@
+"""Acts on what the command line or webapi changed in the database: polled, so it works across processes."""
+
+import asyncio
+import logging
+from concurrent.futures import Executor
+from typing import NamedTuple
+
+from bridge.ports import Outbound
+from bridge.store.failures import answering
+from bridge.store.read_store import ReadStore
+from pabal.errors import Unavailable
+from pabal.ids import DeviceId, UserId
+
+logger = logging.getLogger("pabal.bridge")
+
+POLL_S = 0.25
+
+
+class _Change(NamedTuple):
+    kind: str
+    user: UserId
+    device: DeviceId | None
+    reason: str
+    credential: str | None
+
+
+class ChangePoller:
+    """Owns one task. Logout, kick, disable and password change end live connections within a second, and the MQTT
+    sessions of a device that is deleted end with it.
+    """
+
+    def __init__(self, store: ReadStore, readers: Executor, outbound: Outbound) -> None:
+        self._store = store
+        self._readers = readers
+        self._outbound = outbound
+        self._after = 0
+        self._task: asyncio.Task[None] | None = None
+        self._complained = False
+
+    async def start(self) -> None:
+        """From here on nothing is missed; what was changed before has nobody connected.
+
+        Raises: errors.Unavailable.
+        """
+        self._after = await asyncio.get_running_loop().run_in_executor(self._readers, self._last)
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                changes = await loop.run_in_executor(self._readers, self._poll)
+            except Unavailable as error:
+                self._complain(error)
+            else:
+                self._recover()
+                for change in changes:
+                    self._act(change)
+            await asyncio.sleep(POLL_S)
+
+    def _act(self, change: _Change) -> None:
+        if change.kind == "gone":
+            self._outbound.forget(change.user, change.device)
+        else:
+            self._outbound.kick(change.user, change.device, change.reason, change.credential)
+
+    def _complain(self, error: Unavailable) -> None:
+        """Once: while the database is away it is asked several times a second."""
+        if not self._complained:
+            logger.warning("changes cannot be read: %s; trying again", error)
+        self._complained = True
+
+    def _recover(self) -> None:
+        if self._complained:
+            logger.warning("changes are read again")
+        self._complained = False
+
+    def _last(self) -> int:
+        with answering(), self._store.snapshot() as snapshot:
+            return snapshot.last_change()
+
+    def _poll(self) -> list[_Change]:
+        with answering(), self._store.snapshot() as snapshot:
+            found = snapshot.changes(self._after)
+        if found:
+            self._after = found[-1][0]
+        return [
+            _Change(
+                kind,
+                UserId(user),
+                None if device is None else DeviceId(device),
+                reason or "kicked",
+                credential,
+            )
+            for _id, kind, user, device, reason, credential in found
+        ]

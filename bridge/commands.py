@@ -1,0 +1,284 @@
+"""What a batch is made of: requests that were checked, and the broker's own durable state.
+
+Made in the loop thread, decided and written in the committer thread, answered in the loop thread again.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+import msgspec
+
+from bridge.ports import QueueChanges, Retained, Source, StoredSession
+from pabal import codec, ids
+from pabal import messages as m
+from pabal.errors import BadRequest, NotAMember
+from pabal.ids import ConvId, DeviceId, UserId
+
+# Named among mentions, it is for people to see: in a small group everybody has a copy anyway, and a large one would
+# write thousands of them for one word.
+EVERYBODY = "@all"
+
+
+class SendCommand(msgspec.Struct, frozen=True, gc=False):
+    """One message on its way into the log. `digest` tells two requests under one id apart. `mentions` are users, and
+    perhaps EVERYBODY.
+    """
+
+    user: UserId
+    device: DeviceId
+    request_id: str | None
+    conv: ConvId
+    digest: str
+    kind: str
+    text: str | None
+    body: str | None
+    reply_to: int | None
+    mentions: Sequence[str]
+
+    @property
+    def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
+        return (self.conv, self.user, self.device, self.request_id)
+
+
+class CreateGroup(msgspec.Struct, frozen=True, gc=False):
+    """`members` are those beside the creator, without repetition."""
+
+    user: UserId
+    device: DeviceId
+    request_id: str | None
+    conv: ConvId
+    digest: str
+    name: str
+    members: Sequence[UserId]
+
+    @property
+    def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
+        return (self.conv, self.user, self.device, self.request_id)
+
+
+class ChangeMember(msgspec.Struct, frozen=True, gc=False):
+    """Somebody (`target`) joins, leaves or is removed."""
+
+    user: UserId
+    device: DeviceId
+    request_id: str | None
+    conv: ConvId
+    digest: str
+    action: Literal["joined", "left", "removed"]
+    target: UserId
+
+    @property
+    def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
+        return (self.conv, self.user, self.device, self.request_id)
+
+
+class ChangeMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message is edited or recalled, or somebody reacts to it; an entry of its own about the `target`."""
+
+    user: UserId
+    device: DeviceId
+    request_id: str | None
+    conv: ConvId
+    digest: str
+    action: Literal["edited", "recalled", "reaction"]
+    target: int
+    text: str | None = None
+    body: str | None = None
+    emoji: str | None = None
+    removed: bool = False
+
+    @property
+    def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
+        return (self.conv, self.user, self.device, self.request_id)
+
+
+class ReadCommand(msgspec.Struct, frozen=True, gc=False):
+    user: UserId
+    device: DeviceId
+    request_id: str | None
+    conv: ConvId
+    message_id: int
+
+
+class AckCommand(msgspec.Struct, frozen=True, gc=False):
+    user: UserId
+    device: DeviceId
+    request_id: str | None
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaveSession:
+    session: StoredSession
+    at_head: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSession:
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRetained:
+    retained: Retained
+
+
+@dataclass(frozen=True, slots=True)
+class SaveQueues:
+    changes: QueueChanges
+
+
+LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember
+"""What makes an entry in a conversation, and is known again by its id."""
+Entry = LogCommand | ReadCommand | AckCommand
+Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues
+Command = Entry | Upkeep
+
+
+def check_send(source: Source, request: m.Send) -> SendCommand:
+    """Everything about a `send` that can be known without the database.
+
+    Raises: errors.PabalError, the refusal.
+    """
+    for name in ("forward_of", "expires_in", "attachments"):
+        if getattr(request, name) is not None:
+            raise BadRequest("this server does not offer it yet", field=name)
+    for name in ("id", "kind", "text"):
+        if "\0" in (getattr(request, name) or ""):
+            # PostgreSQL has no place for it, and SQLite would end the text there.
+            raise BadRequest("U+0000 cannot be kept", field=name)
+    if request.to is not None:
+        conv = ids.direct(source.user, ids.parse_user(request.to, field="to"))
+    else:
+        conv = _own_conv(source, request.conv)
+    mentions = [
+        name if name == EVERYBODY else ids.parse_user(name, field="mentions") for name in request.mentions
+    ]
+    body = None if request.body is None else codec.encode(request.body).decode()
+    content = (conv, request.kind, request.text, request.body, request.reply_to, mentions)
+    return SendCommand(
+        source.user,
+        source.device,
+        request.id,
+        conv,
+        _digest_of(request, content),
+        request.kind,
+        request.text,
+        body,
+        request.reply_to,
+        mentions,
+    )
+
+
+def check_change(source: Source, request: m.Edit | m.Recall | m.React) -> ChangeMessage:
+    """Raises: errors.PabalError, the refusal."""
+    conv, target = _own_conv(source, request.conv), request.target
+    action: Literal["edited", "recalled", "reaction"]
+    text, body, emoji, removed = None, None, None, False
+    match request:
+        case m.Edit():
+            action, text = "edited", request.text
+            if "\0" in (text or ""):
+                raise BadRequest("U+0000 cannot be kept", field="text")
+            body = None if request.body is None else codec.encode(request.body).decode()
+            content: Sequence[object] = (conv, action, target, request.text, request.body)
+        case m.Recall():
+            action = "recalled"
+            content = (conv, action, target)
+        case m.React():
+            action, emoji, removed = "reaction", request.emoji, request.remove
+            content = (conv, action, target, emoji, removed)
+    return ChangeMessage(
+        source.user,
+        source.device,
+        request.id,
+        conv,
+        _digest_of(request, content),
+        action,
+        target,
+        text,
+        body,
+        emoji,
+        removed,
+    )
+
+
+def _own_conv(source: Source, conv: str | None) -> ConvId:
+    """Raises: BadRequest, NotAMember."""
+    parsed = ids.parse_conv(conv)
+    if ids.is_direct(parsed) and source.user not in ids.members_of(parsed):
+        raise NotAMember("this conversation is between others", field="conv")
+    return parsed
+
+
+def check_group_create(source: Source, request: m.GroupCreate) -> CreateGroup:
+    """A request with an id always means the same group, so that sending it again finds it.
+
+    Raises: errors.PabalError, the refusal.
+    """
+    if not request.name.strip() or "\0" in request.name:
+        raise BadRequest("a name that can be read, without U+0000", field="name")
+    members = [ids.parse_user(user, field="members") for user in request.members]
+    members = [user for user in dict.fromkeys(members) if user != source.user]
+    if request.id is None:
+        random = secrets.token_bytes(8)
+    else:
+        whose = codec.canonical([source.user, source.device, request.id])
+        random = blake2b(whose, digest_size=8, person=b"pabal group").digest()
+    content = (request.name, sorted(members))
+    return CreateGroup(
+        source.user,
+        source.device,
+        request.id,
+        ids.group(random),
+        _digest_of(request, content),
+        request.name,
+        members,
+    )
+
+
+def check_member_change(source: Source, request: m.GroupAdd | m.GroupRemove | m.GroupLeave) -> ChangeMember:
+    """Raises: errors.PabalError, the refusal."""
+    conv = ids.parse_conv(request.conv)
+    if ids.is_direct(conv):
+        raise BadRequest("a direct conversation has its two members for ever", field="conv")
+    action: Literal["joined", "left", "removed"]
+    match request:
+        case m.GroupAdd():
+            action, target = "joined", ids.parse_user(request.user)
+        case m.GroupRemove():
+            target = ids.parse_user(request.user)
+            action = "left" if target == source.user else "removed"
+        case m.GroupLeave():
+            action, target = "left", source.user
+    return ChangeMember(
+        source.user,
+        source.device,
+        request.id,
+        conv,
+        _digest_of(request, (conv, action, target)),
+        action,
+        target,
+    )
+
+
+def _digest_of(request: m.Request, content: Sequence[object]) -> str:
+    return "" if request.id is None else digest(content)
+
+
+def check_read(source: Source, request: m.Read) -> ReadCommand:
+    """Raises: errors.PabalError, the refusal."""
+    conv = _own_conv(source, request.conv)
+    return ReadCommand(source.user, source.device, request.id, conv, request.message_id)
+
+
+def check_ack(source: Source, request: m.Ack) -> AckCommand:
+    return AckCommand(source.user, source.device, request.id, request.seq)
+
+
+def digest(content: Sequence[object]) -> str:
+    """24 hex digits. It guards against a client's mistake, not against an attacker on itself."""
+    return blake2b(codec.canonical(content), digest_size=12).hexdigest()

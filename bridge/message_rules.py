@@ -1,0 +1,149 @@
+"""Who may change a message that is there, and what the change makes: another content, none, or a reaction.
+
+Each change is an entry of its own, so that it is ordered, synced and kept for who is away like a message. The
+newest content stands in the message's own row alone: an `edited` entry points there, and so a recall takes away
+every copy of what was said.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from bridge.commands import ChangeMessage
+from bridge.entries import Batch, again, answer, append, copy_to
+from bridge.facts import Conversation, Target
+from bridge.group_rules import MEMBER
+from bridge.plan import ContentRow, Extra
+from bridge.updates import Change, change_update
+from pabal import codec, ids
+from pabal import messages as m
+from pabal.errors import Conflict, Forbidden, NotAMember, NotFound, TooLarge, Unauthorized
+from pabal.ids import UserId
+
+# Of one member under one message.
+MAX_REACTIONS = 20
+
+
+def change_message(batch: Batch, command: ChangeMessage) -> bytes | None:
+    """Raises: Unauthorized, NotFound, NotAMember, Forbidden, Conflict, TooLarge."""
+    if (known := again(command, batch.facts)) is not None:
+        return known[1]
+    if command.user not in batch.facts.accounts:
+        raise Unauthorized("this account is not active")
+    state, target = check_target(batch, command)
+    extra = None
+    match command.action:
+        case "edited":
+            check_edit(command, target)
+        case "recalled":
+            check_recall(batch, command, target)
+            target.recalled = True
+        case "reaction":
+            check_reaction(batch, command)
+            extra = Extra(emoji=command.emoji, removed=command.removed)
+    message_id = append(batch, command, state, command.action, extra=extra, target=command.target)
+    _write(batch, command)
+    update = _update(batch, command, message_id)
+    if state.is_large:
+        batch.plan.rooms.append((command.conv, codec.room_entry(_for_room(batch, command, update))))
+    else:
+        copy_to(batch, command, _witnesses(batch, command), update)
+    return answer(command, message_id, batch.ts, dup=False)
+
+
+def _witnesses(batch: Batch, command: ChangeMessage) -> Iterable[UserId]:
+    """Those who may see the message: nobody is told of changes from before one's time."""
+    conv, facts = command.conv, batch.facts
+    if ids.is_direct(conv):
+        return ids.members_of(conv)
+    return [user for user in facts.roles[conv] if facts.visible_from[conv, user] <= command.target]
+
+
+def _for_room(batch: Batch, command: ChangeMessage, update: Change) -> Change:
+    """A room is one for all. Where some of them may not see the message, its new content is left to history,
+    which knows who asks.
+    """
+    if isinstance(update, m.EditedUpdate) and batch.facts.latest_join.get(command.conv, 0) > command.target:
+        return msgspec.structs.replace(update, text=None, body=msgspec.UNSET, truncated=True)
+    return update
+
+
+def check_target(batch: Batch, command: ChangeMessage) -> tuple[Conversation, Target]:
+    """The conversation and the message, if this user sees both and there is still something to change.
+
+    Raises: NotFound, NotAMember, Conflict.
+    """
+    conv, facts = command.conv, batch.facts
+    state = facts.conversations.get(conv)
+    if state is None:
+        raise NotFound("no such conversation", field="conv")
+    first = 1
+    if not ids.is_direct(conv):
+        if command.user not in facts.roles.get(conv, {}):
+            raise NotAMember("you are not in this group", field="conv")
+        first = facts.visible_from[conv, command.user]
+    target = facts.targets.get((conv, command.target))
+    if target is None or target.type != "message" or command.target < first:
+        raise NotFound("no such message", field="target")
+    if target.recalled:
+        raise Conflict("this message was recalled", field="target")
+    return state, target
+
+
+def check_edit(command: ChangeMessage, target: Target) -> None:
+    """Raises: Forbidden."""
+    if target.sender != command.user:
+        raise Forbidden("only who wrote a message edits it", field="target")
+
+
+def check_recall(batch: Batch, command: ChangeMessage, target: Target) -> None:
+    """One's own for a while; whoever runs the group, everybody's at any time.
+
+    Raises: Forbidden.
+    """
+    if batch.facts.roles.get(command.conv, {}).get(command.user, MEMBER) != MEMBER:
+        return
+    if target.sender != command.user:
+        raise Forbidden("only who wrote a message recalls it, and who runs the group", field="target")
+    window_ms = batch.recall_window_ms
+    if window_ms and batch.ts - target.ts > window_ms:
+        raise Forbidden(f"messages are recalled within {window_ms // 1000} seconds", field="target")
+
+
+def check_reaction(batch: Batch, command: ChangeMessage) -> None:
+    """Raises: Conflict, NotFound, TooLarge."""
+    given = batch.facts.reactions.get((command.conv, command.target, command.user), set())
+    if command.removed:
+        if command.emoji not in given:
+            raise NotFound("you did not react so", field="emoji")
+    elif command.emoji in given:
+        raise Conflict("you reacted so already", field="emoji")
+    elif len(given) >= MAX_REACTIONS:
+        raise TooLarge(f"at most {MAX_REACTIONS} reactions of one member to a message", field="emoji")
+
+
+def _write(batch: Batch, command: ChangeMessage) -> None:
+    conv, target, plan = command.conv, command.target, batch.plan
+    match command.action:
+        case "edited":
+            row = ContentRow(conv, target, command.text, command.body, batch.ts, None)
+            plan.contents[conv, target] = row
+        case "recalled":
+            plan.contents[conv, target] = ContentRow(conv, target, None, None, None, batch.ts)
+        case "reaction":
+            emoji = command.emoji or ""
+            given = batch.facts.reactions.setdefault((conv, target, command.user), set())
+            (given.discard if command.removed else given.add)(emoji)
+            plan.reactions[conv, target, command.user, emoji] = not command.removed
+
+
+def _update(batch: Batch, command: ChangeMessage, message_id: int) -> Change:
+    about = m.RecalledUpdate(
+        ts=batch.ts, conv=command.conv, message_id=message_id, from_=command.user, target=command.target
+    )
+    return change_update(
+        command.action,
+        about,
+        content=(command.text, command.body),
+        reaction=(command.emoji or "", command.removed),
+    )

@@ -1,0 +1,213 @@
+"""What a device may ask to read: its inbox, its conversations, and their history.
+
+Each answer is the JSON of a reply of `pabal.messages`, with `re` as given.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from bridge import updates
+from bridge.ports import InboxPage
+from bridge.store.failures import answering
+from bridge.store.read_store import ReadStore, Snapshot
+from pabal import codec, ids
+from pabal import messages as m
+from pabal.errors import BadRequest, NotAMember, NotFound
+from pabal.ids import ConvId, UserId
+
+SNAPSHOT_CONVERSATIONS = 200
+
+
+class Reads:
+    """Safe for use by several threads. Every method raises errors.Unavailable if the database fails."""
+
+    def __init__(self, store: ReadStore, epoch: str) -> None:
+        self._store = store
+        self._epoch = epoch
+
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    def head(self, user: UserId) -> int:
+        """The newest seq of the inbox; 0 for an empty one."""
+        with answering(), self._store.snapshot() as snapshot:
+            return snapshot.head(user)[0]
+
+    def heads(self, users: Iterable[UserId]) -> dict[UserId, int]:
+        """Likewise for many; empty inboxes are left out."""
+        with answering(), self._store.snapshot() as snapshot:
+            return snapshot.heads(users)
+
+    def in_room(self, user: UserId, conv: ConvId) -> bool:
+        """Whether this user may follow the room of this conversation: a present member of the group."""
+        with answering(), self._store.snapshot() as snapshot:
+            return not ids.is_direct(conv) and snapshot.visible_from(conv, user) is not None
+
+    def inbox(self, user: UserId, after: int, limit: int) -> InboxPage:
+        """At most `limit` updates and `MAX_PAGE_BYTES`, at least one if there is any above `after`."""
+        with answering(), self._store.snapshot() as snapshot:
+            return self._page(snapshot, user, after, limit)
+
+    def sync(self, user: UserId, after: int, epoch: str | None, limit: int, re: str | None = None) -> bytes:
+        """A SyncPage, or a SyncReset when `after` cannot be continued from."""
+        with answering(), self._store.snapshot() as snapshot:
+            head, min_seq = snapshot.head(user)
+            if after > head or after < min_seq - 1 or epoch not in {None, self._epoch}:
+                listed, more = _summaries(snapshot, user, "", SNAPSHOT_CONVERSATIONS)
+                return codec.encode(
+                    m.SyncReset(re=re, epoch=self._epoch, head=head, conversations=listed, more=more)
+                )
+            page = self._page(snapshot, user, after, min(limit, m.MAX_SYNC_LIMIT))
+            rooms = snapshot.rooms(user)
+        items = [codec.raw(payload) for _seq, payload in page.updates]
+        reached = page.updates[-1][0] if page.updates else after
+        return codec.encode(
+            m.SyncPage(re=re, epoch=self._epoch, head=head, items=items, more=reached < head, rooms=rooms)
+        )
+
+    def history(
+        self,
+        user: UserId,
+        conv: ConvId,
+        before: int | None,
+        after: int | None,
+        limit: int,
+        re: str | None = None,
+    ) -> bytes:
+        """A HistoryPage: the newest below `before` (default: of all), or the oldest above `after`.
+
+        Raises: BadRequest if both are given; NotAMember; NotFound for a group that does not exist.
+        """
+        if before is not None and after is not None:
+            raise BadRequest("either 'before' or 'after'", field="before")
+        check_reader(user, conv)
+        limit = min(limit, m.MAX_HISTORY_LIMIT)
+        with answering(), self._store.snapshot() as snapshot:
+            head, first = _visible(snapshot, user, conv)
+            if after is not None:
+                found = snapshot.after(conv, after, limit + 1, first=first)
+            else:
+                before = m.MAX_NUMBER if before is None else before
+                found = snapshot.before(conv, before, limit + 1, first=first)
+            found, longer = found[:limit], len(found) > limit
+            receipts = snapshot.receipts(conv)
+            items = _items(snapshot, user, conv, found, first)
+        fitting = updates.within_bytes([codec.encode(item) for item in items], m.MAX_PAGE_BYTES)
+        more = longer or fitting < len(found)
+        items = items[:fitting]
+        if after is None:
+            items.reverse()
+        return codec.encode(
+            m.HistoryPage(
+                re=re,
+                conv=conv,
+                head=head,
+                items=items,
+                more=more,
+                receipts=[m.Receipt(user=u, delivered=d, read=r) for u, d, r in receipts],
+            )
+        )
+
+    def conversations(self, user: UserId, after: str | None, limit: int, re: str | None = None) -> bytes:
+        """A ConversationPage, by conversation id."""
+        with answering(), self._store.snapshot() as snapshot:
+            listed, more = _summaries(snapshot, user, after or "", min(limit, m.MAX_HISTORY_LIMIT))
+        return codec.encode(m.ConversationPage(re=re, conversations=listed, more=more))
+
+    def _page(self, snapshot: Snapshot, user: UserId, after: int, limit: int) -> InboxPage:
+        head, min_seq = snapshot.head(user)
+        if after < min_seq - 1 or after >= head:
+            return InboxPage([], head, min_seq)
+        found = snapshot.inbox(user, after, limit)
+        keys = {(row.conv_id, row.message_id) for row in found if row.data is None}
+        messages = snapshot.messages((c, i) for c, i in keys if c is not None and i is not None)
+        targets = _targets(snapshot, messages.values())
+        made = []
+        for row in found:
+            message = messages.get((row.conv_id or "", row.message_id or 0))
+            target = None if message is None else targets.get((message.conv_id, message.target or 0))
+            payload = updates.update(row, message, reader=user, epoch=self._epoch, target=target)
+            made.append((row.seq, payload))
+        fitting = updates.within_bytes([payload for _seq, payload in made], m.MAX_PAGE_BYTES)
+        return InboxPage(made[:fitting], head, min_seq)
+
+
+def check_reader(user: UserId, conv: ConvId) -> None:
+    """Raises: NotAMember if a direct conversation is between others."""
+    if ids.is_direct(conv) and user not in ids.members_of(conv):
+        raise NotAMember("this conversation is between others", field="conv")
+
+
+def _visible(snapshot: Snapshot, user: UserId, conv: ConvId) -> tuple[int, int]:
+    """`(head, first)`: the newest entry, and the first that this user may see.
+
+    Raises: NotFound for a group that does not exist; NotAMember.
+    """
+    head = snapshot.conversation_head(conv)
+    if ids.is_direct(conv):
+        return head or 0, 1
+    if head is None:
+        raise NotFound("no such conversation", field="conv")
+    first = snapshot.visible_from(conv, user)
+    if first is None:
+        raise NotAMember("you are not in this group", field="conv")
+    return head, first
+
+
+def _targets(
+    snapshot: Snapshot, rows: Iterable[updates.StoredMessage], first: int = 1
+) -> dict[tuple[str, int], updates.StoredMessage]:
+    """The messages that edits among the rows are about, from `first` on."""
+    wanted = {
+        (row.conv_id, row.target) for row in rows if row.type == "edited" and (row.target or 0) >= first
+    }
+    return snapshot.messages((conv, target) for conv, target in wanted if target is not None)
+
+
+def _items(
+    snapshot: Snapshot, user: UserId, conv: ConvId, rows: Sequence[updates.StoredMessage], first: int
+) -> list[m.Message]:
+    if not rows:
+        return []
+    targets = _targets(snapshot, rows, first)
+    numbers = [row.message_id for row in rows]
+    reactions: dict[int, list[tuple[str, str]]] = {}
+    for message_id, emoji, by in snapshot.reactions(conv, min(numbers), max(numbers)):
+        reactions.setdefault(message_id, []).append((emoji, by))
+    return [
+        updates.history_item(
+            row,
+            reader=user,
+            target=targets.get((conv, row.target or 0)),
+            reactions=reactions.get(row.message_id, ()),
+        )
+        for row in rows
+    ]
+
+
+def _summaries(
+    snapshot: Snapshot, user: UserId, after: str, limit: int
+) -> tuple[list[m.ConversationSummary], bool]:
+    mine = snapshot.mine(user, after, limit + 1)
+    more = len(mine) > limit
+    mine = mine[:limit]
+    found = snapshot.conversations(conv for conv, *_ in mine)
+    last = snapshot.newest((conv, first) for conv, _read, _ordinal, first in mine)
+    listed = []
+    for conv, read, read_ordinal, _first in mine:
+        kind, mode, head, ordinal, name = found[conv]
+        newest = last.get(conv)
+        listed.append(
+            m.ConversationSummary(
+                conv=conv,
+                kind="direct" if kind == "direct" else "group",
+                mode="large" if mode == "large" else "small",
+                head=head,
+                read=read,
+                unread=ordinal - read_ordinal,
+                name=name,
+                last=None if newest is None else updates.last_message(newest),
+            )
+        )
+    fitting = updates.within_bytes([codec.encode(summary) for summary in listed], m.MAX_PAGE_BYTES)
+    return listed[:fitting], more or fitting < len(listed)

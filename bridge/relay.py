@@ -1,0 +1,411 @@
+"""The loop's side of the bridge: gathers what arrives into batches, and answers after their commit.
+
+Persist, then acknowledge, then fan out. All methods run in the event loop's thread; the committer works in
+its own, and reads run in a small pool. One device's requests are answered in order: while a read of it is
+under way, what follows from the same device waits in its lane.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+
+import msgspec
+
+from bridge.commands import Command
+from bridge.committer import Committer, Store
+from bridge.jobs import Job, Packet, Upkeep
+from bridge.lanes import Lanes
+from bridge.ports import Outbound, Source, Ticket
+from bridge.reads import Reads
+from bridge.requests import SMALL, command_of, no_collecting, read, read_one, right_refusal
+from bridge.store.failures import LeaseLost
+from bridge.store.faults import NO_FAULTS, Faults
+from bridge.store.relay_store import Batch, Committed
+from pabal import codec, topics
+from pabal import messages as m
+from pabal.codec import Format, Rejected
+from pabal.errors import BadRequest, PabalError, RateLimited, Unavailable
+from pabal.ids import DeviceId, UserId, parse_device, parse_user
+from pabal.ratelimit import RateLimiter
+
+logger = logging.getLogger("pabal.bridge")
+
+MAX_BATCH = 256
+MAX_WAITING = 20_000
+RETRY_AFTER_S = 1
+HOUSEKEEPING_S = 0.5
+# A batch that takes longer than this is held by a database that does not answer, or its outcome is not known. It
+# is waited for; what stands behind it is not.
+STALLED_S = 5.0
+
+_service = msgspec.json.Decoder(m.ServiceRequest)
+# What a job holds once its command is made, instead of the request with its body of whatever size.
+_WRITE = m.Ack(seq=0)
+
+
+class Relay:
+    """`bridge.ports.Inbound`, and the gate through which everything is committed."""
+
+    def __init__(
+        self,
+        store: Store,
+        reads: Reads,
+        readers: Executor,
+        *,
+        limiter: RateLimiter | None,
+        max_waiting: int = MAX_WAITING,
+        max_batch: int = MAX_BATCH,
+        on_lost: Callable[[], None] | None = None,
+        stalled_s: float = STALLED_S,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
+        """`on_lost` is called, in the loop, when another server has taken the database over: nothing is committed
+        here any more.
+        """
+        self._reads = reads
+        self._readers = readers
+        self._limiter = limiter
+        self._max_waiting = max_waiting
+        self._max_batch = max_batch
+        self._faults = faults
+        self._committer = Committer(store, self._finished_in_thread)
+        self.figures = self._committer.figures
+        self._waiting: deque[Job | Upkeep] = deque()
+        self._in_flight: list[Job | Upkeep] = []
+        self._lanes = Lanes()
+        self._positions: dict[str, tuple[UserId, str, int]] = {}
+        self._published_upto = 0
+        self._busy = False
+        self._busy_since = 0.0
+        self._stalled_s = stalled_s
+        self._stopping = False
+        self._on_lost = on_lost
+        self._lost = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._read_tasks: set[asyncio.Task[None]] = set()
+        self._outbound: Outbound | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._housekeeper: asyncio.TimerHandle | None = None
+
+    def start(self, outbound: Outbound) -> None:
+        """Call in the event loop, before the broker accepts anybody."""
+        self._outbound = outbound
+        self._loop = asyncio.get_running_loop()
+        self._committer.start()
+        self._housekeeper = self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
+
+    async def stop(self, timeout_s: float = 10.0) -> None:
+        """Commit and answer what was taken, then end. New requests are refused as `unavailable`."""
+        self._stopping = True
+        if self._housekeeper is not None:
+            self._housekeeper.cancel()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._anything_left():
+                    self._begin_batch()
+                    await self._idle.wait()
+                    await asyncio.gather(*self._read_tasks, return_exceptions=True)
+        except TimeoutError:
+            logger.error("stopped before everything was answered; devices will send it again")
+        if not await asyncio.to_thread(self._committer.stop, timeout_s):
+            logger.error("the database did not finish the last transaction in time")
+
+    def _anything_left(self) -> bool:
+        return not self._lost and bool(
+            self._busy or self._waiting or self._read_tasks or self._positions or self._published_upto
+        )
+
+    def published(self, upto: int) -> None:
+        """The broker has the updates of every batch up to this one; the outbox may forget them."""
+        self._published_upto = max(self._published_upto, upto)
+
+    # -- requests ------------------------------------------------------------------------------------------
+
+    def submit(self, source: Source, payload: bytes, form: Format, ticket: Ticket) -> None:
+        if len(payload) <= SMALL:
+            self._submit(source, payload, form, ticket)
+            return
+        with no_collecting():
+            self._submit(source, payload, form, ticket)
+
+    def _submit(self, source: Source, payload: bytes, form: Format, ticket: Ticket) -> None:
+        reply = partial(self._reply_down, topics.down(source.user, source.device), form)
+        parts = codec.split_requests(payload, form)
+        if isinstance(parts, Rejected):
+            self._take(source, parts, self._admission(source), Packet(ticket, 1), reply)
+            return
+        packet = Packet(ticket, len(parts))
+        for part in parts:
+            # Reading a request costs more than refusing it, and one of 20,000 empty arrays as much memory as
+            # all others together: so the limits come first, and each is let go before the next is read.
+            refusal = self._admission(source)
+            self._take(source, read_one(part, form, refusal), refusal, packet, reply)
+
+    def submit_service(self, instance: str, payload: bytes, ticket: Ticket) -> None:
+        try:
+            asked = _service.decode(payload)
+            # The service has looked at the rights of the credential that it acts for.
+            source = Source(parse_user(asked.as_.user), parse_device(asked.as_.device))
+        except (msgspec.DecodeError, UnicodeDecodeError, BadRequest) as error:
+            logger.error("service %s sent what cannot be read: %s", instance, error)
+            ticket.settle(True)
+            return
+        request = codec.decode_request(bytes(asked.request))
+        reply = partial(self._reply_service, topics.service_down(instance), asked.ref)
+        self._take(source, request, self._admission(source), Packet(ticket, 1), reply)
+
+    def _take(
+        self,
+        source: Source,
+        request: m.AnyRequest | Rejected,
+        refusal: PabalError | None,
+        packet: Packet,
+        reply: Callable[[bytes], None],
+    ) -> None:
+        if isinstance(request, Rejected):
+            job = Job(source, refusal or request.error, request.re, packet, reply)
+            # What could not be read is answered even without an id, so that somebody may find the mistake.
+            if request.re is None and refusal is None:
+                reply(codec.encode(codec.refusal(None, request.error)))
+            if refusal is None:
+                packet.ticket.offend()
+        else:
+            refusal = refusal or right_refusal(source, request)
+            job = Job(source, refusal or request, request.id, packet, reply)
+        if not self._lanes.joins(job):
+            self._enter(job)
+
+    def _admission(self, source: Source) -> PabalError | None:
+        if self._stopping or self._lost:
+            return Unavailable("the server is stopping", retry_after=RETRY_AFTER_S)
+        if self._is_stalled():
+            return Unavailable("the database does not answer", retry_after=RETRY_AFTER_S)
+        if len(self._waiting) + self._lanes.waiting >= self._max_waiting:
+            return Unavailable("too much is waiting for the database", retry_after=RETRY_AFTER_S)
+        if self._limiter is not None and self._loop is not None:
+            wait_s = self._limiter.take(source.user, self._loop.time())
+            if wait_s > 0:
+                return RateLimited("too many requests", retry_after=max(1, round(wait_s + 0.5)))
+        return None
+
+    def _enter(self, job: Job) -> None:
+        """Into the next batch; a read opens a lane, so that what its device sends later waits for it."""
+        match job.request:
+            case m.Sync() | m.History() | m.Conversations():
+                self._lanes.open(job.source)
+                if not self._busy and not self._waiting:
+                    self._begin_read(job)
+                    return
+                self._waiting.append(job)  # it may have to see what its device just wrote
+            case PabalError():
+                # In order with what its device sent before, unless too much waits already.
+                if (not self._busy and not self._waiting) or len(self._waiting) >= 2 * self._max_waiting:
+                    self._finish(job, job.request)
+                    return
+                self._waiting.append(job)
+            case _:
+                try:
+                    job.command = command_of(job.source, job.request)
+                    job.request = _WRITE
+                except PabalError as refusal:
+                    job.request = refusal
+                self._waiting.append(job)
+        self._begin_batch()
+
+    # -- batches -------------------------------------------------------------------------------------------
+
+    def _begin_batch(self) -> None:
+        if self._busy or self._lost or not (self._waiting or self._positions or self._published_upto):
+            return
+        self._busy = True
+        self._busy_since = self._running_loop.time()
+        self._idle.clear()
+        # Whatever else arrives in this turn of the loop belongs to the same transaction.
+        self._running_loop.call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        waiting = self._waiting
+        if len(waiting) <= self._max_batch:
+            batch = list(waiting)
+            waiting.clear()
+        else:
+            batch = [waiting.popleft() for _ in range(self._max_batch)]
+        self._in_flight = batch
+        self._busy_since = self._running_loop.time()
+        commands = [entry.command for entry in batch if entry.command is not None]
+        positions, self._positions = self._positions, {}
+        upto, self._published_upto = self._published_upto, 0
+        self._committer.submit(Batch(commands, positions, upto))
+
+    def _finished_in_thread(self, batch: Batch, result: Committed | PabalError) -> None:
+        self._running_loop.call_soon_threadsafe(self._finished, batch, result)
+
+    def _finished(self, batch: Batch, result: Committed | PabalError) -> None:
+        jobs, self._in_flight = self._in_flight, []
+        self._busy = False
+        if isinstance(result, LeaseLost):
+            self.lose()
+        elif isinstance(result, PabalError):
+            self._restore(batch)
+        # The committer has its next batch before this one is told to anybody.
+        self._begin_now()
+        outcomes = None if isinstance(result, PabalError) else iter(result.outcomes)
+        self._faults.reach("before_reply")
+        for job in jobs:
+            outcome: bytes | PabalError | int | None
+            if job.command is None:
+                outcome = None
+            elif outcomes is None:
+                outcome = result if isinstance(result, PabalError) else None
+            else:
+                outcome = next(outcomes)
+            self._answer(job, outcome)
+        if isinstance(result, Committed):
+            self._publish(result)
+        if not self._busy:
+            self._idle.set()
+
+    def _begin_now(self) -> None:
+        if self._waiting and not self._lost:
+            self._busy = True
+            self._hand_over()
+
+    def _restore(self, batch: Batch) -> None:
+        """What belongs to no request is kept for the next batch."""
+        self._positions = {**batch.positions, **self._positions}
+        self._published_upto = max(self._published_upto, batch.published_upto)
+
+    def lose(self) -> None:
+        """Another server has taken the database over: commit nothing more, and refuse what comes. Whatever is
+        being committed at this moment is refused by the database.
+        """
+        if self._lost:
+            return
+        self._lost = True
+        self._refuse_waiting(Unavailable("the server is stopping", retry_after=RETRY_AFTER_S))
+        if self._on_lost is not None:
+            self._on_lost()
+
+    def _is_stalled(self) -> bool:
+        return self._busy and self._running_loop.time() - self._busy_since > self._stalled_s
+
+    def _refuse_waiting(self, refusal: Unavailable) -> None:
+        """Nothing of it was begun, so that it is true that nothing was kept."""
+        waiting, self._waiting = self._waiting, deque()
+        for job in waiting:
+            self._answer(job, refusal)
+
+    def _answer(self, job: Job | Upkeep, outcome: bytes | PabalError | int | None) -> None:
+        if isinstance(job, Upkeep):
+            if not job.future.done():
+                if isinstance(outcome, PabalError):
+                    job.future.set_exception(outcome)
+                else:
+                    job.future.set_result(outcome if isinstance(outcome, int) else None)
+        elif isinstance(job.request, PabalError):
+            self._finish(job, job.request)
+        elif job.command is None:
+            self._begin_read(job)
+        elif isinstance(outcome, PabalError):
+            self._finish(job, outcome)
+        else:
+            if isinstance(outcome, bytes):
+                job.reply(outcome)
+            self.figures.accepted += 1
+            job.packet.done(kept=True)
+
+    def _finish(self, job: Job, refusal: PabalError) -> None:
+        self.figures.refuse(refusal.code)
+        if job.request_id is not None:
+            job.reply(codec.encode(codec.refusal(job.request_id, refusal)))
+        job.packet.done(kept=job.request_id is not None or not isinstance(refusal, Unavailable))
+
+    def _publish(self, result: Committed) -> None:
+        outbound = self._outbound
+        if outbound is None:
+            raise AssertionError("the relay was not started")
+        self._faults.reach("before_publish")
+        for conv, user in result.left:
+            outbound.revoke(user, topics.room(conv))
+        for user, updates in result.deliveries.items():
+            outbound.deliver(user, updates)
+        for conv, payload in result.rooms:
+            outbound.publish(topics.room(conv), payload, 0)
+        if result.deliveries:
+            self._published_upto = result.batch_id
+
+    # -- reads ---------------------------------------------------------------------------------------------
+
+    def _begin_read(self, job: Job) -> None:
+        task = self._running_loop.create_task(self._read(job))
+        self._read_tasks.add(task)
+        task.add_done_callback(self._read_tasks.discard)
+
+    async def _read(self, job: Job) -> None:
+        try:
+            if job.request_id is not None:  # without an id nobody would hear the answer
+                call = partial(read, self._reads, job.source.user, job.request)
+                job.reply(await self._running_loop.run_in_executor(self._readers, call))
+            job.packet.done(kept=True)
+        except PabalError as refusal:
+            self._finish(job, refusal)
+        except Exception:
+            logger.exception("a %s request failed", type(job.request).__name__)
+            self._finish(job, Unavailable("this request could not be processed", retry_after=60))
+        finally:
+            self._leave_lane(job.source)
+
+    def _leave_lane(self, source: Source) -> None:
+        for job in self._lanes.close(source):
+            # The first read among them opens the lane again, for all that come after it.
+            if not self._lanes.joins(job):
+                self._enter(job)
+
+    # -- answers -------------------------------------------------------------------------------------------
+
+    def _reply_down(self, topic: str, form: Format, as_json: bytes) -> None:
+        payload = as_json if form is Format.JSON else codec.to_msgpack(as_json)
+        if self._outbound is not None:
+            self._outbound.publish(topic, payload, 1)
+
+    def _reply_service(self, topic: str, ref: str, as_json: bytes) -> None:
+        if self._outbound is not None:
+            payload = codec.encode(m.ServiceReply(ref=ref, reply=codec.raw(as_json)))
+            self._outbound.publish(topic, payload, 1)
+
+    # -- upkeep --------------------------------------------------------------------------------------------
+
+    async def commit(self, command: Command) -> int | None:
+        """Write broker state in the next batch; returns after its commit.
+
+        Raises: errors.Unavailable if the database does not take it.
+        """
+        if self._lost:
+            raise Unavailable("the server is stopping", retry_after=RETRY_AFTER_S)
+        if len(self._waiting) >= 2 * self._max_waiting:
+            raise Unavailable("too much is waiting for the database", retry_after=RETRY_AFTER_S)
+        future: asyncio.Future[int | None] = self._running_loop.create_future()
+        self._waiting.append(Upkeep(command, future))
+        self._begin_batch()
+        return await future
+
+    def moved(self, client_id: str, user: UserId, device: DeviceId, position: int) -> None:
+        self._positions[client_id] = (user, device, position)
+
+    def _keep_house(self) -> None:
+        """Positions and the outbox are written along with the next batch, or here when none comes."""
+        loop = self._running_loop
+        self._housekeeper = loop.call_later(HOUSEKEEPING_S, self._keep_house)
+        if self._is_stalled():
+            self._refuse_waiting(Unavailable("the database does not answer", retry_after=RETRY_AFTER_S))
+        self._begin_batch()
+
+    @property
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise AssertionError("the relay was not started")
+        return self._loop

@@ -1,0 +1,235 @@
+"""The one transaction: load facts under the lock, decide, write, commit.
+
+The order is the contract: the writer's number (`bridge.store.writer`) and the conversations are locked, known
+ids and members are looked up, numbers are given, rows are written, and only after COMMIT does anybody hear of
+it. One statement for each table and batch, whatever the batch's size.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection
+
+from bridge.commands import Command, DeleteSession, SaveQueues, SaveRetained, SaveSession
+from bridge.decide import SMALL_LIMIT, decide
+from bridge.facts import wanted
+from bridge.plan import Plan, counts
+from bridge.store import dialect, queue_store
+from bridge.store.dialect import rows
+from bridge.store.fact_loader import load_facts
+from bridge.store.faults import NO_FAULTS, Faults
+from bridge.store.relay_statements import RelayStatements
+from bridge.store.retention import Retention, Trimmer
+from bridge.store.writer import Writer
+from pabal.errors import PabalError
+from pabal.ids import ConvId, UserId, is_direct
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One transaction's work.
+
+    `positions` maps client ids to `(user, device, position)`; they move on the way, in no order with the
+    commands. `published_upto` is the highest batch whose updates the broker has.
+    """
+
+    commands: Sequence[Command]
+    positions: dict[str, tuple[UserId, str, int]] = field(default_factory=dict)
+    published_upto: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What everybody may hear now.
+
+    `deliveries` are the updates by inbox, seqs rising; `rooms` the entries of large groups, in order; `left`
+    are members who lost the right to a room.
+    """
+
+    batch_id: int
+    outcomes: list[bytes | PabalError | int | None]
+    deliveries: dict[UserId, list[tuple[int, bytes]]]
+    rooms: list[tuple[ConvId, bytes]] = field(default_factory=list)
+    left: list[tuple[ConvId, UserId]] = field(default_factory=list)
+
+
+class RelayStore:
+    """The committer's side of the database. Used by one thread at a time."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        epoch: str,
+        clock_ms: Callable[[], int],
+        retention: Retention | None = None,
+        small_limit: int = SMALL_LIMIT,
+        recall_window_ms: int = 0,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
+        self._writer = writer
+        self._sql = RelayStatements(dialect.of(writer.engine))
+        self._epoch = epoch
+        self._clock_ms = clock_ms
+        self._small_limit = small_limit
+        self._recall_window_ms = recall_window_ms
+        self._faults = faults
+        self._trimmer = Trimmer(writer, retention or Retention(), clock_ms)
+
+    @property
+    def last_batch(self) -> int:
+        """The number of the newest transaction."""
+        return self._writer.last
+
+    def commit(self, batch: Batch) -> Committed:
+        """Write a batch, whole or not at all.
+
+        Raises: as `Writer.transact`. After InDoubt the same batch is given again until its outcome is known.
+        """
+        committed = self._writer.transact(
+            batch, lambda connection, batch_id: self._write(connection, batch, batch_id)
+        )
+        self._trimmer.note({user: new[-1][0] for user, new in committed.deliveries.items()})
+        return committed
+
+    def trim(self) -> bool:
+        """One short step of forgetting old updates, if there are any to forget. Returns whether there were.
+
+        Raises: as `Writer.transact`.
+        """
+        return self._trimmer.step()
+
+    def _write(self, connection: Connection, batch: Batch, batch_id: int) -> Committed:
+        ts = self._clock_ms()
+        facts = load_facts(connection, self._sql, wanted(batch.commands))
+        plan = decide(
+            batch.commands,
+            facts,
+            epoch=self._epoch,
+            ts=ts,
+            small_limit=self._small_limit,
+            recall_window_ms=self._recall_window_ms,
+        )
+        deliveries = self._write_entries(connection, plan, ts)
+        _write_positions(connection, self._sql, plan, batch.positions)
+        outcomes: list[bytes | PabalError | int | None] = list(plan.outcomes)
+        _write_upkeep(connection, self._sql, batch.commands, outcomes)
+        if batch.published_upto:
+            self._faults.reach("before_outbox_delete")
+            connection.execute(self._sql.delete_outbox, {"upto": batch.published_upto})
+        if deliveries:
+            ranges = {user: (new[0][0], new[-1][0]) for user, new in deliveries.items()}
+            connection.execute(self._sql.insert_outbox, {"batch_id": batch_id, "ranges": rows_of(ranges)})
+        return Committed(batch_id, outcomes, deliveries, plan.rooms, plan.left)
+
+    def _write_entries(
+        self, connection: Connection, plan: Plan, ts: int
+    ) -> dict[UserId, list[tuple[int, bytes]]]:
+        joins, leaves = plan.final_members()
+        contents = list(plan.contents.values())
+        for statement, written in (
+            (self._sql.insert_direct, plan.direct_messages),
+            (self._sql.insert_group, plan.group_messages),
+            (self._sql.change_direct, [row for row in contents if is_direct(ConvId(row.conv_id))]),
+            (self._sql.change_group, [row for row in contents if not is_direct(ConvId(row.conv_id))]),
+            (self._sql.insert_reactions, [(*key, ts) for key, there in plan.reactions.items() if there]),
+            (self._sql.delete_reactions, [key for key, there in plan.reactions.items() if not there]),
+            (self._sql.upsert_conversations, _conversation_rows(plan, ts)),
+            (self._sql.upsert_joins, joins),
+            (self._sql.upsert_reads, list(plan.reads.values())),
+            (self._sql.end_members, leaves),
+        ):
+            if written:
+                connection.execute(statement, {"rows": rows(written)})
+        if not plan.inbox:
+            return {}
+        new = counts(plan.inbox)
+        heads = connection.execute(self._sql.bump_heads, {"rows": rows(list(new.items()))})
+        next_seq: dict[str, int] = {user: head - new[user] + 1 for user, head in heads}
+        deliveries: dict[UserId, list[tuple[int, bytes]]] = {user: [] for user in new}
+        inbox_rows = []
+        for entry in plan.inbox:
+            user = entry.user
+            seq = next_seq[user]
+            next_seq[user] = seq + 1
+            inbox_rows.append((user, seq, entry.type, entry.conv_id, entry.message_id, entry.data, ts))
+            deliveries[user].append((seq, b'{"seq":%d%b' % (seq, entry.tail)))
+        connection.execute(self._sql.insert_inbox, {"rows": rows(inbox_rows)})
+        return deliveries
+
+
+def rows_of(value: dict[UserId, tuple[int, int]]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _conversation_rows(plan: Plan, ts: int) -> list[tuple[Any, ...]]:
+    return [(conv, c.kind, c.mode, c.head, c.ordinal, c.name, ts) for conv, c in plan.conversations.items()]
+
+
+def _write_positions(
+    connection: Connection, sql: RelayStatements, plan: Plan, positions: dict[str, tuple[UserId, str, int]]
+) -> None:
+    cursors = dict(plan.cursors)
+    for user, device, position in positions.values():
+        cursors[user, device] = max(position, cursors.get((user, device), 0))
+    if cursors:
+        moved = [(user, device, seq) for (user, device), seq in sorted(cursors.items())]
+        connection.execute(sql.move_cursors, {"rows": rows(moved)})
+    if positions:
+        placed = [(client, position) for client, (_user, _device, position) in sorted(positions.items())]
+        connection.execute(sql.move_positions, {"rows": rows(placed)})
+
+
+def _write_upkeep(
+    connection: Connection,
+    sql: RelayStatements,
+    commands: Sequence[Command],
+    outcomes: list[bytes | PabalError | int | None],
+) -> None:
+    """After the entries, so that a session that starts at the head starts after all of this batch."""
+    for place, command in enumerate(commands):
+        match command:
+            case SaveSession():
+                outcomes[place] = _save_session(connection, sql, command)
+            case DeleteSession(client_id=client_id):
+                for statement in sql.delete_session:
+                    connection.execute(statement, {"client_id": client_id})
+            case SaveRetained(retained=kept):
+                if kept.payload:
+                    row = {
+                        "topic": kept.topic,
+                        "payload": kept.payload,
+                        "qos": kept.qos,
+                        "properties": kept.properties,
+                        "expires": kept.expires,
+                    }
+                    connection.execute(sql.upsert_retained, row)
+                else:
+                    connection.execute(sql.delete_retained, {"topic": kept.topic})
+            case SaveQueues(changes=changes):
+                queue_store.write(connection, sql.queues, changes)
+            case _:
+                pass
+
+
+def _save_session(connection: Connection, sql: RelayStatements, command: SaveSession) -> int | None:
+    session = command.session
+    position = session.position
+    if command.at_head and session.user is not None:
+        head = connection.execute(sql.load_heads, {"keys": rows([session.user])}).first()
+        position = 0 if head is None else head[1]
+    connection.execute(
+        sql.upsert_session,
+        {
+            "client_id": session.client_id,
+            "user_id": session.user,
+            "device_id": session.device,
+            "subscriptions": msgspec.json.encode(session.subscriptions).decode(),
+            "position": position,
+            "last_seen": session.last_seen,
+            "expiry": session.expiry,
+        },
+    )
+    return position

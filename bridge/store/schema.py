@@ -1,0 +1,131 @@
+"""Which schema a database has, and how it gets the one that this version of Pabal needs."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+
+from bridge.store.failures import is_refusal, reason
+from bridge.store.unusable import NotAdmitted, UnusableDatabase
+
+
+class SchemaError(UnusableDatabase):
+    """A database whose schema does not fit, or that is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """`current` is None for an empty database; `newer` when no migration of ours leads there."""
+
+    current: str | None
+    wanted: str
+    newer: bool
+
+    @property
+    def is_current(self) -> bool:
+        return self.current == self.wanted
+
+
+def _config(engine: Engine | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(str(files("migrations")))))
+    config.attributes["engine"] = engine
+    return config
+
+
+def state(engine: Engine) -> SchemaState:
+    """Raises: SchemaError if the file is no database or is damaged; NotAdmitted, UnusableDatabase if it cannot be
+    reached.
+    """
+    script = ScriptDirectory.from_config(_config())
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    except DatabaseError as error:
+        if "not a database" in str(error) or "malformed" in str(error):
+            raise SchemaError(
+                f"{engine.url.database} is not a usable database: {error.orig}",
+                "restore it from a backup, or move it away to begin with an empty one",
+            ) from error
+        raise _unreachable(engine, error) from error
+    wanted = script.get_current_head()
+    if wanted is None:
+        raise AssertionError("there is at least one migration")
+    known = current is None or any(step.revision == current for step in script.walk_revisions())
+    return SchemaState(current, wanted, newer=not known)
+
+
+def _unreachable(engine: Engine, error: SQLAlchemyError) -> UnusableDatabase:
+    if engine.dialect.name == "sqlite":
+        return UnusableDatabase(f"{engine.url.database} cannot be used: {reason(error)}", "see pabal doctor")
+    where = engine.url.set(query={}).render_as_string()
+    if is_refusal(error):
+        return NotAdmitted(
+            f"database_url = {where} is refused by PostgreSQL: {_last_words(error)}",
+            "expected a user, password and database that it takes",
+        )
+    return UnusableDatabase(
+        f"the database {where} cannot be used: {_last_words(error)}",
+        "see that PostgreSQL runs there and takes this user, password and database",
+    )
+
+
+def _last_words(error: SQLAlchemyError) -> str:
+    """What PostgreSQL said, out of all that psycopg tells of each address that it tried."""
+    lines = [line.strip() for line in str(getattr(error, "orig", error)).splitlines() if line.strip()]
+    said = next((line for line in lines if "FATAL:" in line or "failed:" in line), lines[0] if lines else "?")
+    for before in ("FATAL:", "failed: fe_sendauth:"):
+        said = said.rpartition(before)[2].strip()
+    return said
+
+
+def upgrade(engine: Engine) -> bool:
+    """Bring the database to the schema of this version. Returns whether anything had to be done.
+
+    Raises: SchemaError if the database is from a newer version, UnusableDatabase if an upgrade fails; then it is as
+    it was.
+    """
+    now = state(engine)
+    check_not_newer(now, engine)
+    if now.is_current:
+        return False
+    try:
+        command.upgrade(_config(engine), "head")
+    except CommandError as error:
+        raise SchemaError(f"the upgrade failed: {error}", "see the log above; nothing was changed") from error
+    except DatabaseError as error:
+        raise _unreachable(engine, error) from error
+    return True
+
+
+def check_current(engine: Engine) -> None:
+    """Raises: SchemaError unless the schema is exactly this version's."""
+    now = state(engine)
+    check_not_newer(now, engine)
+    if not now.is_current:
+        raise SchemaError(
+            f"the database has schema {now.current or 'none'}, this version needs {now.wanted}",
+            "run: pabal db upgrade",
+        )
+
+
+def check_not_newer(now: SchemaState, engine: Engine) -> None:
+    """Raises: SchemaError if a newer version of Pabal has written this database."""
+    if now.newer:
+        raise SchemaError(
+            f"the database {engine.url.set(query={}).render_as_string()} has schema {now.current},"
+            f" which is newer than this version's {now.wanted}",
+            "start it with the newer version of Pabal, or restore a backup from before the upgrade",
+        )
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Used by tests, and by who must go back; data of newer tables is gone."""
+    command.downgrade(_config(engine), revision)

@@ -1,0 +1,263 @@
+"""All tables. Each is keyed so that it could be sharded by its first column.
+
+The migrations in `migrations/` make the same schema; a test holds the two together.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeEngine
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _name(length: int) -> TypeEngine[str]:
+    """Names are ASCII and compared byte by byte, whatever the language of a PostgreSQL cluster."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+_user = _name(32)
+_device = _name(32)
+_conv = _name(65)
+
+
+def _message_table(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("conv_id", _conv, primary_key=True),
+        Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("sender", _user, nullable=False),
+        Column("device", _device, nullable=False),
+        Column("id", String(64), comment="the client's request id; rows without one never collide"),
+        Column("digest", String(24), nullable=False, comment="of the request; empty without an id"),
+        Column(
+            "type",
+            String(16),
+            nullable=False,
+            comment="message, edited, recalled, reaction, member, conversation",
+        ),
+        Column("kind", String(32), nullable=False, comment="of a message, as the client named it"),
+        Column("target", BigInteger, comment="the message that this entry is about"),
+        Column("ordinal", BigInteger, nullable=False, comment="countable messages up to and with this row"),
+        Column("text", Text),
+        Column("body", Text),
+        Column("extra", Text, comment="JSON: bridge.entries.Extra"),
+        Column("ts", BigInteger, nullable=False),
+        Column("edited_ts", BigInteger, comment="of the newest edit; text and body are as of then"),
+        Column("recalled_ts", BigInteger, comment="text and body are gone since then"),
+        UniqueConstraint("conv_id", "sender", "device", "id"),
+        sqlite_with_rowid=False,
+    )
+
+
+direct_message = _message_table("direct_message")
+group_message = _message_table("group_message")
+
+reaction = Table(
+    "reaction",
+    metadata,
+    Column("conv_id", _conv, primary_key=True),
+    Column("target", BigInteger, primary_key=True, autoincrement=False),
+    Column("user_id", _user, primary_key=True),
+    Column("emoji", _name(32), primary_key=True),
+    Column("ts", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+conversation = Table(
+    "conversation",
+    metadata,
+    Column("conv_id", _conv, primary_key=True),
+    Column("kind", String(8), nullable=False, comment="direct, group"),
+    Column("mode", String(8), nullable=False, comment="small, large"),
+    Column("head", BigInteger, nullable=False),
+    Column("ordinal", BigInteger, nullable=False),
+    Column("name", Text),
+    Column("created_ts", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+member = Table(
+    "member",
+    metadata,
+    Column("conv_id", _conv, primary_key=True),
+    Column("user_id", _user, primary_key=True),
+    Column("from_id", BigInteger, nullable=False, comment="first entry as a member"),
+    Column("to_id", BigInteger, comment="last entry as a member; null while one is"),
+    Column("visible_from", BigInteger, nullable=False),
+    Column("role", String(8), nullable=False),
+    Column("delivered_upto", BigInteger, nullable=False),
+    Column("read_upto", BigInteger, nullable=False),
+    Column("read_ordinal", BigInteger, nullable=False, comment="ordinal of the entry read up to"),
+    Index(None, "user_id", "conv_id"),
+    sqlite_with_rowid=False,
+)
+
+inbox_head = Table(
+    "inbox_head",
+    metadata,
+    Column("user_id", _user, primary_key=True),
+    Column("head", BigInteger, nullable=False),
+    Column("min_seq", BigInteger, nullable=False, server_default="1"),
+    sqlite_with_rowid=False,
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("user_id", _user, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", String(16), nullable=False),
+    Column("conv_id", _conv),
+    Column("message_id", BigInteger),
+    Column("data", Text, comment="JSON of an update that is no message row"),
+    Column("ts", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("batch_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("ranges", Text, nullable=False, comment="JSON {user: [first seq, last seq]}"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("user_id", _user, primary_key=True),
+    Column("display_name", Text),
+    Column("about", Text),
+    Column("password_hash", Text, comment="null: no login by password"),
+    Column("state", String(8), nullable=False, comment="active, disabled, deleted"),
+    Column("admin", Boolean, nullable=False),
+    Column("created_ts", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("user_id", _user, primary_key=True),
+    Column("device_id", _device, primary_key=True),
+    Column("cursor", BigInteger, nullable=False),
+    Column("secret_hash", LargeBinary(32)),
+    Column("allow", String(32), nullable=False, comment="words of pabal.acl, separated by spaces"),
+    Column("created_ts", BigInteger, nullable=False),
+    Column("seen_ts", BigInteger),
+    Index(None, "secret_hash", unique=True),
+    sqlite_with_rowid=False,
+)
+
+login_session = Table(
+    "login_session",
+    metadata,
+    Column("session_id", String(32), primary_key=True),
+    Column("user_id", _user, nullable=False),
+    Column("device_id", _device, nullable=False),
+    Column("refresh_hash", LargeBinary(32), nullable=False),
+    Column("created_ts", BigInteger, nullable=False),
+    Column("expires_ts", BigInteger, nullable=False, comment="of the refresh token"),
+    Index(None, "user_id", "device_id", unique=True),
+    sqlite_with_rowid=False,
+)
+
+spent_refresh = Table(
+    "spent_refresh",
+    metadata,
+    Column("refresh_hash", LargeBinary(32), primary_key=True),
+    Column("session_id", String(32), nullable=False),
+    Column("spent_ts", BigInteger, nullable=False),
+    Index(None, "session_id"),
+    sqlite_with_rowid=False,
+)
+
+change_log = Table(
+    "change_log",
+    metadata,
+    Column("change_id", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False, comment="kicked; more to come"),
+    Column("user_id", _user, nullable=False),
+    Column("device_id", _device),
+    Column("credential", String(32), comment="Login.credential that ended; null: all of the device"),
+    Column("reason", String(32)),
+    Column("ts", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+mqtt_session = Table(
+    "mqtt_session",
+    metadata,
+    Column("client_id", String(255), primary_key=True),
+    Column("user_id", _user),
+    Column("device_id", _device),
+    Column("subscriptions", Text, nullable=False, comment="JSON {filter: QoS}"),
+    Column("position", BigInteger),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("expiry", BigInteger),
+    Column("sent", BigInteger, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+
+mqtt_message = Table(
+    "mqtt_message",
+    metadata,
+    Column("message", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", Text, nullable=False, comment="base64, the broker's"),
+)
+
+mqtt_delivery = Table(
+    "mqtt_delivery",
+    metadata,
+    Column("client_id", String(255), primary_key=True),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
+    Column("message", BigInteger, nullable=False, comment="of mqtt_message"),
+    Column("packet_id", Integer, nullable=False),
+    Column("options", Integer, nullable=False),
+    Column("details", Text),
+    sqlite_with_rowid=False,
+)
+
+mqtt_incoming = Table(
+    "mqtt_incoming",
+    metadata,
+    Column("client_id", String(255), primary_key=True),
+    Column("packet_id", Integer, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+retained = Table(
+    "retained",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("qos", Integer, nullable=False),
+    Column("properties", LargeBinary),
+    Column("expires", BigInteger, comment="milliseconds since 1970"),
+    sqlite_with_rowid=False,
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("value", Text, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,1 @@
+"""MQTT without sockets: packets as values, bytes to packets and back, and an incremental parser."""

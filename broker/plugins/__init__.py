@@ -1,0 +1,1 @@
+"""Our own amqtt plugins. They are loaded from the configuration, like anybody's."""

@@ -1,0 +1,172 @@
+"""What `pabal doctor` looks at. Nothing here changes anything."""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from bridge.accounts.keys import FILE_NAME, KeyFileError, Keyring
+from bridge.store import maintenance, schema
+from bridge.store.engine import opened
+from bridge.store.unusable import UnusableDatabase
+from cli import folder, probe, sockets, times
+from cli.errors import CliError, SettingsError
+from cli.flags import Flags
+from cli.settings import Address, Settings
+
+# No machine that runs this has a right clock that says an earlier time.
+_NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
+_NOT_AFTER = datetime(2100, 1, 1, tzinfo=UTC)
+_MIN_FREE_BYTES = 256 * 1024 * 1024
+_FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+class Finding(NamedTuple):
+    check: str
+    state: Literal["ok", "warn", "fail"]
+    found: str
+    advice: str | None = None
+
+
+def examine(flags: Flags) -> list[Finding]:
+    """Every check, in the order in which a person would mend things; without good settings, only those."""
+    try:
+        loaded = flags.load()
+    except SettingsError as error:
+        return [Finding("configuration", "fail", error.cause, "set it right; the rest was not looked at")]
+    settings = loaded.settings
+    findings = [
+        Finding("configuration", "warn", text, "unset it, or correct its name") for text in loaded.warnings
+    ]
+    if not findings:
+        source = "no file" if loaded.config is None else str(loaded.config)
+        findings.append(Finding("configuration", "ok", f"flags, environment and {source}"))
+    serving = folder.holder(settings.data)
+    findings.append(_data_folder(settings.data))
+    findings.append(_space(settings.data))
+    findings.append(_database(settings))
+    findings.append(_keys(settings))
+    findings.append(_clock())
+    findings.extend(_ports(settings, serving))
+    findings.append(_event_loop())
+    return findings
+
+
+def _data_folder(data: Path) -> Finding:
+    if not data.exists():
+        return Finding("data folder", "ok", f"{data} is not there yet; pabal serve makes it")
+    try:
+        folder.prepare(data)
+    except SettingsError as error:
+        return Finding("data folder", "fail", error.cause, "give --data a folder that this user may write")
+    if data.stat().st_mode & _FOR_OTHERS:
+        return Finding("data folder", "warn", f"{data} is open to other users", f"chmod 700 {data}")
+    return Finding("data folder", "ok", f"{data} can be written, by this user only")
+
+
+def _space(data: Path) -> Finding:
+    there = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    found = f"{free // 1024**2} MiB free"
+    if free < _MIN_FREE_BYTES:
+        return Finding("disk space", "warn", found, "make room: without space nothing is accepted")
+    return Finding("disk space", "ok", found)
+
+
+def _database(settings: Settings) -> Finding:
+    where = settings.database_shown
+    if settings.is_sqlite and not settings.database_file.exists():
+        return Finding("database", "ok", f"{where} is not there yet; pabal serve makes it")
+    try:
+        with opened(settings.url) as engine:
+            state = schema.state(engine)
+            schema.check_not_newer(state, engine)
+            doubts = maintenance.durability(engine)
+    except UnusableDatabase as error:
+        return Finding("database", "fail", error.detail, error.hint)
+    except Exception as error:  # noqa: BLE001 -- whatever a driver raises, it belongs into the report
+        return Finding("database", "fail", f"{where} cannot be read: {error}", "see pabal db check")
+    if not state.is_current:
+        return Finding(
+            "database",
+            "warn" if settings.is_sqlite else "fail",
+            f"schema {state.current or 'none'}, this version has {state.wanted}",
+            "pabal serve upgrades it, or pabal db upgrade" if settings.is_sqlite else "pabal db upgrade",
+        )
+    if doubts is not None:
+        return Finding("database", "warn", f"{where} {doubts}", "what is accepted may be lost in a power cut")
+    return Finding("database", "ok", f"{where} has schema {state.current}")
+
+
+def _keys(settings: Settings) -> Finding:
+    file = settings.data / FILE_NAME
+    if not file.exists():
+        return Finding("keys", "ok", f"{file} is not there yet; pabal serve makes it")
+    try:
+        Keyring(file, settings.access_token_seconds).signing()
+    except KeyFileError as error:
+        return Finding("keys", "fail", error.detail, error.hint)
+    return Finding("keys", "ok", f"{file} can be read by this user only")
+
+
+def _clock() -> Finding:
+    now = datetime.fromtimestamp(times.now_s(), UTC)
+    found = f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    if not _NOT_BEFORE <= now <= _NOT_AFTER:
+        return Finding(
+            "clock", "fail", found, "set the clock: tokens would be good for too long or not at all"
+        )
+    return Finding("clock", "ok", found)
+
+
+def _ports(settings: Settings, serving: int | None) -> Iterator[Finding]:
+    for name in ("mqtt", "ws", "http", "mqtts", "wss"):
+        address: Address | None = getattr(settings, name)
+        if address is None:
+            continue
+        yield _port(name, address, serving)
+        if address.host not in _LOOPBACK and name not in {"mqtts", "wss"}:
+            yield Finding(
+                f"{name} exposure",
+                "warn",
+                f"{address} can be reached from other machines, without TLS",
+                "put a proxy with TLS in front or use mqtts and wss, and listen on 127.0.0.1",
+            )
+
+
+def _port(name: str, address: Address, serving: int | None) -> Finding:
+    try:
+        sockets.listen(name, address).close()
+    except CliError as error:
+        if serving is None:
+            return Finding(f"{name} port", "fail", error.cause, error.hint or f"set {name} to another")
+        if name != "http":
+            return Finding(
+                f"{name} port", "ok", f"{address} is in use while pid {serving} serves this folder"
+            )
+        return _answering(address, serving)
+    return Finding(f"{name} port", "ok", f"{address} is free")
+
+
+def _answering(address: Address, serving: int) -> Finding:
+    try:
+        status = asyncio.run(probe.get_status(probe.reachable(address), "/readyz"))
+    except (OSError, ValueError) as error:
+        return Finding("http port", "fail", f"{address} does not answer: {error!r}", "see the log")
+    if status != probe.OK:
+        return Finding("http port", "fail", f"{address}/readyz answers {status}", "see the server's log")
+    return Finding("http port", "ok", f"{address} is served by us (pid {serving}), ready")
+
+
+def _event_loop() -> Finding:
+    if importlib.util.find_spec("uvloop") is None:
+        return Finding(
+            "event loop", "warn", "uvloop is not installed", "pip install uvloop makes the broker faster"
+        )
+    return Finding("event loop", "ok", f"uvloop, {os.cpu_count()} processors")

@@ -1,0 +1,296 @@
+"""Every setting of the server: a flag, an environment variable and a key of the TOML file.
+
+What is given as a flag goes before the environment (`PABAL_…`), which goes before the file (`--config FILE` or
+PABAL_CONFIG). The table in docs/configuration.md is held against this module by a test.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bridge.decide import SMALL_LIMIT
+from bridge.store.engine import is_sqlite, normal_url, shown
+from pabal.messages import MAX_PACKET_BYTES
+
+PREFIX = "PABAL_"
+ADDRESS = "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080, with a port from 0 (any free one) to 65535"
+MAX_PORT = 65_535
+DATABASE_FILE = "pabal.sqlite3"
+WITNESS_FILE = "epoch.json"
+
+
+class Address(NamedTuple):
+    """Where to listen. Port 0 picks a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def clashes(self, other: "Address") -> bool:
+        """Whether two sockets cannot listen on both: the same port, and one address or all of its family."""
+        if 0 in (self.port, other.port) or self.port != other.port:
+            return False
+        hosts = {host.replace("localhost", "127.0.0.1") for host in (self.host, other.host)}
+        return (
+            len(hosts) == 1
+            or ("0.0.0.0" in hosts and not any(":" in host for host in hosts))  # noqa: S104 -- looked for
+            or ("::" in hosts and all(":" in host for host in hosts))
+        )
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Raises: ValueError if this is not HOST:PORT, an IPv6 host in brackets."""
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str):
+            raise ValueError(ADDRESS)  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+        host, colon, port = value.strip().rpartition(":")
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        elif ":" in host:
+            raise ValueError(ADDRESS)
+        if not (colon and host and port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
+            raise ValueError(ADDRESS)
+        return cls(host, int(port))
+
+
+def _on_or_off(value: object) -> object:
+    match value:
+        case bool():
+            return value
+        case str() if value.strip().lower() in {"on", "true", "yes", "1"}:
+            return True
+        case str() if value.strip().lower() in {"off", "false", "no", "0"}:
+            return False
+    raise ValueError("on or off")
+
+
+def _address_or_off(value: object) -> object:
+    if value is False or (isinstance(value, str) and value.strip().lower() == "off"):
+        return None
+    return None if value is None else Address.parse(value)
+
+
+def _address_text(value: Address | None) -> str:
+    return "off" if value is None else str(value)
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _table(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _named(value: object) -> object:
+    if value == "" or (isinstance(value, str) and "\0" in value):
+        raise ValueError("a folder has a name")
+    return value
+
+
+def _database(value: object) -> object:
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError("no database URL")  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    return normal_url(text)
+
+
+def _not_yet(value: object) -> object:
+    if value is None:
+        return None
+    raise ValueError("not available yet")
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    """Settings are written out for one reader only: the server's own child process, through a pipe."""
+    return None if secret is None else secret.get_secret_value()
+
+
+AddressField = Annotated[Address, NoDecode, BeforeValidator(Address.parse), PlainSerializer(str)]
+OptionalAddress = Annotated[
+    Address | None, NoDecode, BeforeValidator(_address_or_off), PlainSerializer(_address_text)
+]
+OptionalFile = Annotated[Path | None, BeforeValidator(_named)]
+Switch = Annotated[bool, BeforeValidator(_on_or_off)]
+Origins = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Plugins = Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_table)]
+Secret = Annotated[SecretStr, PlainSerializer(_revealed)]
+
+
+def _setting(default: object, help_: str, expected: str, **bounds: Any) -> Any:
+    """A field with what a person should know; `expected` is what the refusal of a wrong value says."""
+    return Field(default, description=help_, json_schema_extra={"expected": expected}, **bounds)
+
+
+def _number(default: int, help_: str, *, low: int, high: int) -> Any:
+    return _setting(default, help_, f"a whole number from {low} to {high}", ge=low, le=high)
+
+
+class Settings(BaseSettings):
+    """All settings, checked. Made by `cli.configuration.load`, which also tells people what is wrong."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    data: Annotated[Path, BeforeValidator(_named)] = _setting(
+        Path("pabal-data"), "Folder for the database, the keys and the lock; made if missing.", "a folder"
+    )
+    mqtt: AddressField = _setting(Address("127.0.0.1", 1883), "Where MQTT over TCP listens.", ADDRESS)
+    ws: AddressField = _setting(Address("127.0.0.1", 8083), "Where MQTT over WebSocket listens.", ADDRESS)
+    mqtts: OptionalAddress = _setting(None, "Where MQTT over TLS listens; nowhere by default.", ADDRESS)
+    wss: OptionalAddress = _setting(
+        None, "Where MQTT over WebSocket with TLS listens; nowhere by default.", ADDRESS
+    )
+    tls_cert: OptionalFile = _setting(
+        None,
+        "Certificate for mqtts and wss, with those between it and its CA.",
+        "a PEM file that can be read",
+    )
+    tls_key: OptionalFile = _setting(
+        None, "Private key of tls_cert, without a password.", "a PEM file that can be read"
+    )
+    tls_client_ca: OptionalFile = _setting(
+        None,
+        "CA certificates by which devices may log in with a certificate of theirs.",
+        "a PEM file that can be read",
+    )
+    http: AddressField = _setting(Address("127.0.0.1", 8080), "Where the REST API listens.", ADDRESS)
+    metrics: OptionalAddress = _setting(
+        Address("127.0.0.1", 9108), "Where Prometheus reads /metrics; off: nowhere.", f"off, or {ADDRESS}"
+    )
+    public_mqtt: str | None = _setting(
+        None,
+        "MQTT address that clients are told, where it is not the one listened on.",
+        "mqtt://HOST:PORT or mqtts://HOST:PORT",
+        pattern=r"^mqtts?://[^/\s]+$",
+    )
+    public_ws: str | None = _setting(
+        None,
+        "WebSocket address that clients are told, likewise.",
+        "ws://HOST:PORT/mqtt or wss://HOST:PORT/mqtt",
+        pattern=r"^wss?://[^/\s]+/mqtt$",
+    )
+    database_url: Annotated[Secret | None, BeforeValidator(_database)] = _setting(
+        None,
+        f"The database; without it, SQLite in the data folder ({DATABASE_FILE}).",
+        "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
+    )
+    redis_url: Annotated[Secret | None, BeforeValidator(_not_yet)] = _setting(
+        None, "Not available yet.", "nothing at all: Redis is not available yet, leave it out"
+    )
+    rate_limits: Switch = _setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
+    request_rate: int = _number(50, "Requests a second that one user may make.", low=1, high=1_000_000)
+    request_burst: int = _number(200, "Requests that one user may make at once.", low=1, high=1_000_000)
+    login_failures_per_minute: int = _number(
+        10, "Failed logins a minute, for one user and address.", low=1, high=100_000
+    )
+    connection_attempts_per_minute: int = _number(
+        6_000,
+        "MQTT connections that one address may try to make, at once and in a minute.",
+        low=1,
+        high=1_000_000,
+    )
+    connections_per_address: int = _number(
+        10_000, "MQTT connections that one address may have at the same time.", low=1, high=1_000_000
+    )
+    connections: int = _number(
+        50_000, "MQTT connections that there may be at the same time.", low=1, high=1_000_000
+    )
+    signups_per_hour: int = _number(60, "New accounts an hour, from one address.", low=1, high=1_000_000)
+    access_token_seconds: int = _number(900, "How long an access token is good.", low=10, high=86_400)
+    refresh_token_days: int = _number(30, "How long a refresh token is good.", low=1, high=3_650)
+    inbox_keep_days: int = _number(30, "Days that updates are kept for devices.", low=1, high=3_650)
+    inbox_keep_updates: int = _number(
+        10_000, "Updates of one user that are kept for devices.", low=100, high=10_000_000
+    )
+    small_group_limit: int = _number(
+        SMALL_LIMIT,
+        "Members up to which a group is small: each inbox gets a copy of every entry. With more it is large.",
+        low=2,
+        high=500,
+    )
+    recall_seconds: int = _number(
+        0, "How long one may recall a message of one's own; 0 is for ever.", low=0, high=1_000_000_000
+    )
+    session_days: int = _number(30, "Days after which an unused MQTT session is gone.", low=1, high=3_650)
+    sessions: int = _number(
+        100_000, "MQTT sessions that outlive their connections, of all users.", low=1, high=10_000_000
+    )
+    sessions_per_user: int = _number(1_000, "Such sessions of one user.", low=1, high=1_000_000)
+    session_queue_messages: int = _number(
+        1_000, "Messages that wait for one MQTT session; the oldest go first.", low=1, high=60_000
+    )
+    session_queue_bytes: int = _number(1_048_576, "Their bytes, likewise.", low=1_024, high=1_073_741_824)
+    sessions_queue_bytes: int = _number(
+        268_435_456, "Bytes of what waits for all sessions together.", low=1_024, high=1_099_511_627_776
+    )
+    retained_messages: int = _number(100_000, "Retained messages of all topics.", low=0, high=10_000_000)
+    retained_bytes: int = _number(268_435_456, "Their bytes, of all together.", low=0, high=1_099_511_627_776)
+    retained_message_bytes: int = _number(262_144, "And of one.", low=0, high=268_435_455)
+    max_packet_bytes: int = _number(
+        MAX_PACKET_BYTES, "Largest MQTT packet that is taken.", low=1_024, high=16 * 1024 * 1024
+    )
+    sys_seconds: int = _number(
+        10, "Seconds between two rounds of the $SYS topics; 0: there are none.", low=0, high=3_600
+    )
+    ws_origins: Origins = _setting(
+        [],
+        "Web pages' origins that may open a WebSocket; any by default.",
+        "origins such as https://chat.example, separated by commas",
+    )
+    cors_origins: Origins = _setting(
+        [],
+        "Web pages' origins that may call the REST API; a list, or separated by commas.",
+        "origins such as https://chat.example, separated by commas",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "How much is logged.", "one of debug, info, warning, error"
+    )
+    log_format: Literal["text", "json"] = _setting("text", "How the log is written.", "text or json")
+    web_threads: int = _number(96, "Threads that serve the REST API.", low=2, high=1_000)
+    web_waits: int = _number(
+        64, "Long polls that may wait at the same time; fewer than web_threads.", low=0, high=999
+    )
+    proxies: int = _number(
+        0, "Reverse proxies of yours in front of the REST API that set X-Forwarded-For.", low=0, high=10
+    )
+    plugins: Plugins = _setting(
+        {},
+        "amqtt plugins of your own, by class path, with their options.",
+        "a table of class paths, each with a table of options (in a flag or variable: as JSON)",
+    )
+
+    @property
+    def url(self) -> str:
+        """The database that is used, as a SQLAlchemy URL."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data / DATABASE_FILE}"
+
+    @property
+    def is_sqlite(self) -> bool:
+        return is_sqlite(self.url)
+
+    @property
+    def database_file(self) -> Path:
+        """Of SQLite."""
+        return Path(self.url.removeprefix("sqlite:///").partition("?")[0])
+
+    @property
+    def database_shown(self) -> str:
+        """The database as people may see it: SQLite's file, or PostgreSQL's URL without what is secret."""
+        return str(self.database_file) if self.is_sqlite else shown(self.url)
+
+    @property
+    def witness(self) -> Path:
+        """The file that remembers what was seen of the database."""
+        return self.data / WITNESS_FILE

@@ -1,0 +1,1 @@
+"""Alembic's migrations; run through `pabal db upgrade`, and by `pabal serve` on its embedded database."""

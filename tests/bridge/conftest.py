@@ -1,0 +1,46 @@
+"""A migrated database with a few people in it, and a bridge over it with a broker that only remembers."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from bridge_fakes import FakeBroker
+from bridge_harness import Harness, populate
+from sqlalchemy import Engine
+
+from bridge.build import Bridge
+from bridge.store import schema
+from bridge.store.engine import open_engine, sqlite_url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path: Path) -> Iterator[str]:
+    """A migrated database with people in it; every test that asks for it runs on both kinds."""
+    if request.param == "sqlite":
+        address = sqlite_url(tmp_path)
+        engine = open_engine(address)
+        schema.upgrade(engine)
+        populate(engine)
+        yield address
+        return
+    postgres = request.getfixturevalue("postgres")
+    address = postgres.fresh()
+    populate(open_engine(address))
+    yield address
+    postgres.drop(address)
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    """For a test to look behind the scenes."""
+    made = open_engine(url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+async def harness(url: str) -> AsyncIterator[Harness]:
+    bridge, broker = Bridge(url), FakeBroker()
+    await bridge.start(broker)
+    yield Harness(bridge, broker)
+    await bridge.stop()

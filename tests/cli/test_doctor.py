@@ -1,0 +1,150 @@
+import json
+import os
+import socket
+
+import pytest
+
+from cli import sockets
+from cli.folder import Lock
+from cli.settings import Address
+
+FREE = ["--mqtt=127.0.0.1:0", "--ws=127.0.0.1:0", "--http=127.0.0.1:0"]
+
+
+@pytest.fixture
+def doctor(pabal):
+    def look(*arguments):
+        done = pabal("doctor", "--json", *FREE, *arguments)
+        report = json.loads(done.out)
+        assert report["ok"] is (done.code == 0)
+        return {check["check"]: check for check in report["checks"]}
+
+    return look
+
+
+def state(report, name):
+    return report[name]["state"]
+
+
+def test_before_the_first_start_everything_is_well_and_nothing_is_made(doctor, tmp_path):
+    report = doctor()
+    assert {check["state"] for check in report.values()} == {"ok"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_after_the_first_start_everything_is_well(pabal, doctor):
+    pabal("db", "upgrade")
+    pabal("keys", "rotate")
+    assert {check["state"] for check in doctor().values()} == {"ok"}
+
+
+def test_each_line_for_people_says_what_to_do(pabal):
+    done = pabal("doctor", "--mqtt", "nonsense")
+    assert done.code == 1
+    assert done.out.startswith("fail  configuration: mqtt = 'nonsense'")
+    assert "      -> " in done.out
+    assert done.err == "error: 1 of 1 checks failed\n"
+    assert pabal("doctor", *FREE).code == 0
+
+
+def test_an_unknown_variable_is_a_warning(doctor, monkeypatch):
+    monkeypatch.setenv("PABAL_HTPP", "x")
+    report = doctor()
+    assert state(report, "configuration") == "warn"
+    assert "did you mean PABAL_HTTP?" in report["configuration"]["found"]
+
+
+def test_a_data_folder_that_cannot_be_used_fails(doctor, tmp_path):
+    (tmp_path / "file").touch()
+    assert state(doctor("--data", "file"), "data folder") == "fail"
+
+
+def test_a_data_folder_open_to_others_is_a_warning(doctor, tmp_path):
+    (tmp_path / "pabal-data").mkdir(mode=0o755)
+    report = doctor()
+    assert state(report, "data folder") == "warn"
+    assert report["data folder"]["advice"] == "chmod 700 pabal-data"
+
+
+def test_little_space_is_a_warning(doctor, monkeypatch):
+    monkeypatch.setattr("cli.diagnosis._MIN_FREE_BYTES", 1 << 62)
+    assert state(doctor(), "disk space") == "warn"
+
+
+def test_a_file_that_is_no_database_fails(doctor, tmp_path):
+    (tmp_path / "pabal-data").mkdir(mode=0o700)
+    (tmp_path / "pabal-data" / "pabal.sqlite3").write_bytes(b"no database" * 1000)
+    assert state(doctor(), "database") == "fail"
+
+
+def test_an_empty_database_only_wants_an_upgrade(doctor, tmp_path):
+    (tmp_path / "pabal-data").mkdir(mode=0o700)
+    (tmp_path / "pabal-data" / "pabal.sqlite3").touch()
+    assert state(doctor(), "database") == "warn"
+
+
+def test_a_database_that_cannot_be_opened_fails(doctor, tmp_path):
+    (tmp_path / "pabal-data" / "pabal.sqlite3").mkdir(parents=True)
+    assert state(doctor(), "database") == "fail"
+
+
+def test_keys_that_others_can_read_fail(pabal, doctor, tmp_path):
+    pabal("db", "upgrade")
+    pabal("keys", "rotate")
+    (tmp_path / "pabal-data" / "keys.json").chmod(0o604)
+    report = doctor()
+    assert state(report, "keys") == "fail"
+    assert report["keys"]["advice"].startswith("chmod 600")
+
+
+@pytest.mark.parametrize("now", [0, 1.7e9, 5e9])
+def test_a_clock_that_cannot_be_right_fails(doctor, monkeypatch, now):
+    monkeypatch.setattr("cli.times.now_s", lambda: now)
+    assert state(doctor(), "clock") == "fail"
+
+
+def test_a_port_of_somebody_else_fails(doctor):
+    with sockets.listen("http", Address("127.0.0.1", 0)) as taken:
+        report = doctor(f"--http={sockets.address_of(taken)}")
+    assert state(report, "http port") == "fail"
+    assert "the port is in use" in report["http port"]["found"]
+
+
+def test_while_we_serve_the_ports_are_ours_and_http_has_to_answer(pabal, doctor, tmp_path, monkeypatch):
+    pabal("db", "upgrade")
+    monkeypatch.setattr("cli.probe._ANSWER_S", 0.2)
+    with (
+        Lock(tmp_path / "pabal-data" / "pabal.lock"),
+        sockets.listen("mqtt", Address("127.0.0.1", 0)) as mqtt,
+        sockets.listen("http", Address("127.0.0.1", 0)) as http,
+    ):
+        report = doctor(f"--mqtt={sockets.address_of(mqtt)}", f"--http={sockets.address_of(http)}")
+    assert state(report, "mqtt port") == "ok"
+    assert str(os.getpid()) in report["mqtt port"]["found"]
+    assert state(report, "http port") == "fail"
+    assert "does not answer" in report["http port"]["found"]
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(200, "ok"), (503, "fail")])
+def test_what_readyz_says_decides(pabal, doctor, tmp_path, monkeypatch, status, verdict):
+    pabal("db", "upgrade")
+
+    async def answer(_address, path):
+        assert path == "/readyz"
+        return status
+
+    monkeypatch.setattr("cli.probe.get_status", answer)
+    with Lock(tmp_path / "pabal-data" / "pabal.lock"), socket.create_server(("127.0.0.1", 0)) as http:
+        report = doctor(f"--http=127.0.0.1:{http.getsockname()[1]}")
+    assert state(report, "http port") == verdict
+
+
+def test_listening_to_the_world_without_tls_is_a_warning(doctor):
+    report = doctor("--mqtt", "0.0.0.0:0")
+    assert state(report, "mqtt exposure") == "warn"
+    assert "ws exposure" not in report
+
+
+def test_a_missing_uvloop_is_a_warning(doctor, monkeypatch):
+    monkeypatch.setattr("cli.diagnosis.importlib.util.find_spec", lambda _name: None)
+    assert state(doctor(), "event loop") == "warn"

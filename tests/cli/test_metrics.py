@@ -1,0 +1,167 @@
+"""What Prometheus reads: every metric of the table, and a listener that bounds what comes in."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import pytest
+from broker_client import RawClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from bridge.figures import Figures
+from broker.build import MQTT_LISTENER
+from broker.open_mode import build_open_broker
+from cli import exposition, metrics, sockets
+from cli.errors import CliError
+from cli.settings import Address, Settings
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+ANY = Address("127.0.0.1", 0)
+
+
+@pytest.fixture
+async def broker():
+    made = build_open_broker(mqtt="127.0.0.1:0")
+    await made.start()
+    yield made
+    await made.shutdown()
+
+
+@pytest.fixture
+async def address(broker):
+    relay = Figures()
+    relay.accepted = 3
+    relay.refuse("conflict")
+    relay.batches.add(2)
+    listening = sockets.listen("metrics", ANY)
+    listener = metrics.MetricsListener(exposition.Figure(broker, relay))
+    await listener.start(listening)
+    yield sockets.address_of(listening)
+    await listener.stop()
+
+
+async def ask(address, request):
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return answer
+
+
+async def scrape(address):
+    """The samples by name and labels."""
+    answer = await ask(address, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+
+
+async def test_every_metric_of_the_table_is_there_and_no_other(address):
+    found = await scrape(address)
+    names = {key[0] for key in found}
+    for row in exposition.TABLE:
+        if row.label is None:
+            assert (f"{row.name}_count" if row.kind == "histogram" else row.name) in names
+    assert {name.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum") for name in names} <= {
+        row.name for row in exposition.TABLE
+    }
+
+
+async def test_the_figures_are_those_of_the_traffic(address, broker):
+    client = await RawClient.connect(broker.bound[MQTT_LISTENER][1], "c")
+    await client.subscribe(("t", 1))
+    await client.publish("u", b"x", 1)
+    await client.ping()
+    await client.publish("$SYS/x", b"x", 1)
+    found = await scrape(address)
+    await client.close()
+    assert (
+        found["pabal_connections",] == found["pabal_clients_connected",] == found["pabal_logins_total",] == 1
+    )
+    assert found["pabal_subscriptions",] == 1
+    received = {key[1]: value for key, value in found.items() if key[0] == "pabal_packets_received_total"}
+    assert received == {"CONNECT": 1, "SUBSCRIBE": 1, "PUBLISH": 2, "PINGREQ": 1}
+    sent = {key[1]: value for key, value in found.items() if key[0] == "pabal_packets_sent_total"}
+    assert sent == {"CONNACK": 1, "SUBACK": 1, "PUBACK": 2, "PINGRESP": 1}
+    assert found["pabal_offences_total", "publish"] == found["pabal_dropped_total", "refused"] == 1
+    assert found["pabal_requests_accepted_total",] == 3
+    assert found["pabal_requests_refused_total", "conflict"] == 1
+    assert found["pabal_batch_requests_bucket", "2"] == found["pabal_batch_requests_count",] == 1
+    assert found["pabal_batch_requests_bucket", "1"] == 0
+
+
+def test_the_page_on_operations_has_the_table():
+    page = OPERATIONS.read_text()
+    missing = [line for line in exposition.rows() if line not in page]
+    assert not missing, "python -m cli.exposition prints the table"
+    assert page.count("| `pabal_") == len(exposition.TABLE)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", b"404"),
+        (b"POST /metrics HTTP/1.1\r\n\r\n", b"405"),
+        (b"HEAD /metrics HTTP/1.0\r\n\r\n", b"200"),
+        (b"GET /metrics?x=1 HTTP/1.1\r\n\r\n", b"200"),
+    ],
+)
+async def test_it_answers_what_is_asked_for(address, request_, status):
+    assert (await ask(address, request_)).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_a_request_that_is_too_long_is_not_answered(address):
+    with contextlib.suppress(ConnectionError):
+        assert await ask(address, b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 100_000) == b""
+    assert await scrape(address)
+
+
+async def test_who_says_nothing_is_cut_off(address, monkeypatch):
+    monkeypatch.setattr(metrics, "_REQUEST_S", 0.05)
+    reader, writer = await asyncio.open_connection(*address)
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_only_so_many_are_served_at_once(address, monkeypatch):
+    monkeypatch.setattr(metrics, "_MOST", 1)
+    silent = await asyncio.open_connection(*address)
+    with contextlib.suppress(ConnectionError):
+        while await ask(address, b"GET /metrics HTTP/1.1\r\n\r\n"):
+            await asyncio.sleep(0)
+    silent[1].close()
+
+
+def settings(**given):
+    return Settings(**given)
+
+
+def test_an_address_that_was_chosen_and_is_in_use_stops_the_start():
+    with (
+        sockets.listen("metrics", ANY) as taken,
+        pytest.raises(CliError, match=r"metrics = .* the port is in use"),
+    ):
+        metrics.listen(settings(metrics=str(sockets.address_of(taken))), 0.0)
+
+
+def test_the_usual_address_in_use_is_one_line_in_the_log(monkeypatch, caplog):
+    with sockets.listen("metrics", ANY) as taken:
+        made = settings()
+        monkeypatch.setattr(Settings, "metrics", sockets.address_of(taken), raising=False)
+        object.__setattr__(made, "__dict__", {**made.__dict__, "metrics": sockets.address_of(taken)})
+        assert metrics.listen(made, 0.0) is None
+        assert not caplog.records, "a start that fails is told in one line"
+        metrics.tell(made, None)
+    (record,) = caplog.records
+    assert "is in use (choose another address for metrics, or off)" in record.getMessage()
+
+
+def test_off_means_none():
+    assert metrics.listen(settings(metrics="off"), 0.0) is None

@@ -1,0 +1,103 @@
+"""The client library and the terminal client against the real server, over real sockets."""
+
+import io
+import json
+
+import pytest
+
+import pabal_terminal as terminal
+from pabal_client import Client, LoginRefused, Rest, events
+
+pytestmark = pytest.mark.functional
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def rest(server):
+    with Rest(f"http://127.0.0.1:{server.http}") as rest:
+        yield rest
+
+
+@pytest.fixture
+def open_client(server, rest, tmp_path):
+    opened, tokens = [], {}
+
+    def open_one(user, device="phone", *, ws=False, **options):
+        if (user, device) not in tokens:
+            if not any(known == user for known, _ in tokens):
+                rest.sign_up(user, PASSWORD)
+            tokens[user, device] = rest.log_in(user, PASSWORD, device).access_token
+        broker = f"ws://127.0.0.1:{server.ws}/mqtt" if ws else f"mqtt://127.0.0.1:{server.mqtt}"
+        options.setdefault("password", tokens[user, device])
+        options.setdefault("store", tmp_path / f"{user}-{device}.sqlite")
+        opened.append(Client.open(broker, user=user, device=device, **options))
+        return opened[-1]
+
+    yield open_one
+    for client in opened:
+        client.close()
+
+
+@pytest.mark.parametrize("ws", [False, True])
+def test_two_clients_talk_and_ask(open_client, ws):
+    alice, bob = open_client("alice", ws=ws), open_client("bob", ws=ws)
+    bob.wait_online(60)
+    committed = alice.send(to="bob", text="hi", timeout=60)
+    message = next(bob.messages(timeout=60))
+    assert (message.from_, message.text, message.message_id) == ("alice", "hi", committed.message_id)
+    assert [item.text for item in bob.history("alice", timeout=60).items] == ["hi"]
+    assert bob.conversations(timeout=60).conversations[0].unread == 1
+    bob.read("alice~bob", 1).wait(60)
+    assert bob.conversations(timeout=60).conversations[0].unread == 0
+
+
+def test_nothing_is_lost_doubled_or_reordered_when_the_server_is_killed_and_the_clients_are_closed(
+    server, open_client
+):
+    alice, bob = open_client("alice"), open_client("bob")
+    bob.wait_online(60)
+    pending = [alice.send_nowait(to="bob", text=str(number)) for number in range(40)]
+    pending[5].wait(60)
+    got = [next(bob.messages(timeout=60)).text]
+    server.kill()
+    alice.close()
+    alice = open_client("alice")
+    for number in range(40, 60):
+        alice.send_nowait(to="bob", text=str(number))
+    bob.close()
+    server.restart()
+    alice.flush(120)
+    bob = open_client("bob")
+    bob.sync(60)
+    got += [message.text for message in bob.messages(timeout=0.5)]
+    assert got == [str(number) for number in range(60)]
+
+
+def test_a_device_with_a_secret_may_send_only_and_a_wrong_secret_is_refused(rest, open_client):
+    alice, bob = open_client("alice"), open_client("bob")
+    alice.wait_online(60)
+    rest.token = rest.log_in("alice", PASSWORD, "laptop").access_token
+    secret = rest.add_device("sensor", PASSWORD, ["send"]).secret
+    told = []
+    sensor = open_client("alice", "sensor", password=secret, on_event=told.append, store_wait=60)
+    assert sensor.send(to="bob", body={"celsius": 21.5}, timeout=60).message_id == 1
+    assert next(bob.messages(timeout=60)).body == {"celsius": 21.5}
+    sensor.close()
+    assert any(isinstance(event, events.ReceivingRefused) for event in told)
+    with pytest.raises(LoginRefused):
+        open_client("alice", "sensor", password="wrong").wait_online(60)
+
+
+def test_the_terminal_client_goes_the_whole_way(server, tmp_path):
+    url = f"http://127.0.0.1:{server.http}"
+    for user in ("alice", "bob"):
+        terminal.login(url, user, PASSWORD, "laptop", sign_up=True, profile_path=tmp_path / user)
+    for _ in range(2):
+        terminal.send("bob", "hi", request_id="once", profile_path=tmp_path / "alice")
+    terminal.send("bob", "there", profile_path=tmp_path / "alice")
+    heard, past = io.StringIO(), io.StringIO()
+    terminal.listen(count=2, profile_path=tmp_path / "bob", output=terminal.Output(heard, json=True))
+    assert [json.loads(line)["text"] for line in heard.getvalue().splitlines()] == ["hi", "there"]
+    terminal.history("alice", profile_path=tmp_path / "bob", output=terminal.Output(past))
+    assert [line.split()[-1] for line in past.getvalue().splitlines()] == ["hi", "there"]

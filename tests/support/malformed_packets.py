@@ -1,0 +1,188 @@
+"""Packets that must be refused, each with its reason: `(level, bytes, reason)` by what is wrong."""
+
+from broker.mqtt.reasons import Reason
+
+MALFORMED = Reason.MALFORMED_PACKET
+PROTOCOL = Reason.PROTOCOL_ERROR
+ALIAS = Reason.TOPIC_ALIAS_INVALID
+
+_AT_BOTH = {
+    "a reserved type 0": ("00 00", MALFORMED),
+    "flags on PINGREQ": ("c1 00", MALFORMED),
+    "flags on PUBACK": ("41 02 00 01", MALFORMED),
+    "flags on PUBREC": ("52 02 00 01", MALFORMED),
+    "flags on PUBCOMP": ("74 02 00 01", MALFORMED),
+    "flags on SUBACK": ("98 03 00 01 00", MALFORMED),
+    "flags on DISCONNECT": ("e1 00", MALFORMED),
+    "flags on PINGRESP": ("d2 00", MALFORMED),
+    "no flags on SUBSCRIBE": ("80 06 00 01 00 01 61 00", MALFORMED),
+    "no flags on PUBREL": ("60 02 00 01", MALFORMED),
+    "no flags on UNSUBSCRIBE": ("a0 05 00 01 00 01 61", MALFORMED),
+    "a body on PINGREQ": ("c0 01 00", MALFORMED),
+    "a body on PINGRESP": ("d0 01 00", MALFORMED),
+    "an empty PUBACK": ("40 00", MALFORMED),
+    "half a packet id in PUBREC": ("50 01 00", MALFORMED),
+    "packet id 0 in PUBACK": ("40 02 00 00", MALFORMED),
+    "packet id 0 in PUBREC": ("50 02 00 00", MALFORMED),
+    "packet id 0 in PUBREL": ("62 02 00 00", MALFORMED),
+    "packet id 0 in PUBCOMP": ("70 02 00 00", MALFORMED),
+    "packet id 0 in PUBLISH": ("32 06 00 01 61 00 00 00", MALFORMED),
+    "QoS 3": ("36 06 00 01 61 00 01 00", MALFORMED),
+    "DUP at QoS 0": ("38 04 00 01 61 00", MALFORMED),
+    "a topic with +": ("30 04 00 01 2b 00", MALFORMED),
+    "a topic with #": ("30 04 00 01 23 00", MALFORMED),
+    "a topic with U+0000": ("30 04 00 01 00 00", MALFORMED),
+    "a topic that is no UTF-8": ("30 04 00 01 ff 00", MALFORMED),
+    "a topic with a surrogate": ("30 06 00 03 ed a0 80 00", MALFORMED),
+    "an overlong encoding": ("30 05 00 02 c0 80 00", MALFORMED),
+    "a topic beyond U+10FFFF": ("30 07 00 04 f4 90 80 80 00", MALFORMED),
+    "a PUBLISH without a topic": ("30 01 00", MALFORMED),
+    "an empty PUBLISH": ("30 00", MALFORMED),
+    "a PUBLISH whose topic is cut": ("30 04 00 05 61 62", MALFORMED),
+    "a PUBLISH without its packet id": ("32 04 00 01 61 00", MALFORMED),
+    "a SUBSCRIBE of nothing": ("82 00", MALFORMED),
+    "an UNSUBSCRIBE of nothing": ("a2 00", MALFORMED),
+}
+
+_AT_4 = {
+    "a reserved type 15": ("f0 00", MALFORMED),
+    "flags on CONNECT": ("11 0d 00 04 4d 51 54 54 04 02 00 3c 00 01 61", MALFORMED),
+    "a long PUBACK": ("40 03 00 01 00", MALFORMED),
+    "a body on DISCONNECT": ("e0 01 00", MALFORMED),
+    "an empty topic": ("30 02 00 00", MALFORMED),
+    "packet id 0 in SUBSCRIBE": ("82 06 00 00 00 01 61 00", MALFORMED),
+    "packet id 0 in UNSUBSCRIBE": ("a2 05 00 00 00 01 61", MALFORMED),
+    "a SUBSCRIBE without topics": ("82 02 00 01", PROTOCOL),
+    "an UNSUBSCRIBE without topics": ("a2 02 00 01", PROTOCOL),
+    "a filter that is empty": ("82 05 00 01 00 00 00", MALFORMED),
+    "a filter without its QoS": ("82 05 00 01 00 01 61", MALFORMED),
+    "a filter with QoS 3": ("82 06 00 01 00 01 61 03", MALFORMED),
+    "reserved bits beside the QoS": ("82 06 00 01 00 01 61 41", MALFORMED),
+    "options of MQTT 5": ("82 06 00 01 00 01 61 04", MALFORMED),
+    "a filter to unsubscribe that is empty": ("a2 04 00 01 00 00", MALFORMED),
+    "a SUBACK without codes": ("90 02 00 01", MALFORMED),
+    "a SUBACK with a reserved code": ("90 03 00 01 03", MALFORMED),
+    "a SUBACK with a code of MQTT 5": ("90 03 00 01 87", MALFORMED),
+    "a CONNACK with reserved flags": ("20 02 02 00", MALFORMED),
+    "a CONNACK that is cut": ("20 01 00", MALFORMED),
+    "another protocol name": ("10 0d 00 04 4d 51 54 58 04 02 00 3c 00 01 61", MALFORMED),
+    "the reserved flag of CONNECT": ("10 0d 00 04 4d 51 54 54 04 03 00 3c 00 01 61", MALFORMED),
+    "a password without a user": ("10 10 00 04 4d 51 54 54 04 42 00 3c 00 01 61 00 01 78", MALFORMED),
+    "will QoS without a will": ("10 0d 00 04 4d 51 54 54 04 0a 00 3c 00 01 61", MALFORMED),
+    "will retain without a will": ("10 0d 00 04 4d 51 54 54 04 22 00 3c 00 01 61", MALFORMED),
+    "a will of QoS 3": ("10 13 00 04 4d 51 54 54 04 1e 00 01 00 01 61 00 01 74 00 01 62", MALFORMED),
+    "a will on a wildcard": ("10 13 00 04 4d 51 54 54 04 06 00 01 00 01 61 00 01 23 00 01 62", MALFORMED),
+    "a CONNECT with something left over": (
+        "10 0e 00 04 4d 51 54 54 04 02 00 3c 00 01 61 00",
+        MALFORMED,
+    ),
+    "a CONNECT that is cut": ("10 0c 00 04 4d 51 54 54 04 02 00 3c 00 01", MALFORMED),
+    "a client id that is no UTF-8": ("10 0d 00 04 4d 51 54 54 04 02 00 3c 00 01 ff", MALFORMED),
+}
+
+# Behind "00 04 MQTT 05".
+_CONNECT_5 = {
+    "the reserved flag of CONNECT": ("03 00 00 00 00 01 61", MALFORMED),
+    "will QoS without a will": ("0a 00 00 00 00 01 61", MALFORMED),
+    "a will of QoS 3": ("1e 00 00 00 00 01 61 00 00 01 74 00 00", MALFORMED),
+    "a will on a wildcard": ("06 00 00 00 00 01 61 00 00 01 23 00 00", MALFORMED),
+    "a will whose properties are no will's": ("06 00 00 00 00 01 61 03 23 00 01 00 01 74 00 00", MALFORMED),
+    "a will with two delays": (
+        "06 00 00 00 00 01 61 0a 18 00 00 00 01 18 00 00 00 01 00 01 74 00 00",
+        PROTOCOL,
+    ),
+    "no properties": ("02 00 00", MALFORMED),
+    "properties longer than the packet": ("02 00 00 05 11 00 00", MALFORMED),
+    "properties whose last is cut": ("02 00 00 04 11 00 00 00 00 01 61", MALFORMED),
+    "an unknown property": ("02 00 00 02 04 01 00 01 61", MALFORMED),
+    "property 0": ("02 00 00 02 00 01 00 01 61", MALFORMED),
+    "a property of PUBLISH": ("02 00 00 02 01 01 00 01 61", MALFORMED),
+    "a property of CONNACK": ("02 00 00 03 13 00 01 00 01 61", MALFORMED),
+    "two session expiry intervals": ("02 00 00 0a 11 00 00 00 01 11 00 00 00 01 00 01 61", PROTOCOL),
+    "two receive maxima": ("02 00 00 06 21 00 01 21 00 01 00 01 61", PROTOCOL),
+    "receive maximum 0": ("02 00 00 03 21 00 00 00 01 61", PROTOCOL),
+    "maximum packet size 0": ("02 00 00 05 27 00 00 00 00 00 01 61", PROTOCOL),
+    "request problem information 2": ("02 00 00 02 17 02 00 01 61", PROTOCOL),
+    "request response information 2": ("02 00 00 02 19 02 00 01 61", PROTOCOL),
+    "authentication data without a method": ("02 00 00 04 16 00 01 61 00 01 61", PROTOCOL),
+    "two authentication methods": ("02 00 00 08 15 00 01 61 15 00 01 61 00 01 61", PROTOCOL),
+    "a user property without a value": ("02 00 00 04 26 00 01 61 00 01 61", MALFORMED),
+    "a user property with U+0000": ("02 00 00 06 26 00 01 00 00 00 00 01 61", MALFORMED),
+    "a property length in two bytes for one": ("02 00 00 80 00 00 01 61", MALFORMED),
+    "a property length of five bytes": ("02 00 00 80 80 80 80 01 00 01 61", MALFORMED),
+    "a property number of two bytes for one": ("02 00 00 06 91 00 00 00 00 01 00 01 61", MALFORMED),
+    "a client id with U+0000": ("02 00 00 00 00 01 00", MALFORMED),
+    "something left over": ("02 00 00 00 00 01 61 00", MALFORMED),
+    "a user name that is not there": ("82 00 00 00 00 01 61", MALFORMED),
+}
+
+_AT_5 = {
+    "neither topic nor alias": ("30 03 00 00 00", PROTOCOL),
+    "an empty topic with other properties": ("30 05 00 00 02 01 00", PROTOCOL),
+    "topic alias 0": ("30 07 00 01 61 03 23 00 00", ALIAS),
+    "two topic aliases": ("30 0a 00 01 61 06 23 00 01 23 00 01", PROTOCOL),
+    "a PUBLISH without properties": ("30 03 00 01 61", MALFORMED),
+    "a PUBLISH at QoS 1 without properties": ("32 05 00 01 61 00 01", MALFORMED),
+    "a payload format of 2": ("30 06 00 01 61 02 01 02", PROTOCOL),
+    "two payload formats": ("30 08 00 01 61 04 01 01 01 01", PROTOCOL),
+    "two content types": ("30 0c 00 01 61 08 03 00 01 63 03 00 01 63", PROTOCOL),
+    "a content type that is no UTF-8": ("30 08 00 01 61 04 03 00 01 ff", MALFORMED),
+    "a response topic with a wildcard": ("30 08 00 01 61 04 08 00 01 23", PROTOCOL),
+    "an empty response topic": ("30 07 00 01 61 03 08 00 00", PROTOCOL),
+    "subscription identifier 0": ("30 06 00 01 61 02 0b 00", PROTOCOL),
+    "a subscription identifier of five bytes": ("30 0a 00 01 61 06 0b 80 80 80 80 01", MALFORMED),
+    "a session expiry interval in PUBLISH": ("30 09 00 01 61 05 11 00 00 00 01", MALFORMED),
+    "an expiry interval that is cut": ("30 07 00 01 61 03 02 00 00", MALFORMED),
+    "a PUBACK with a reason of SUBACK": ("40 03 00 01 01", PROTOCOL),
+    "a PUBACK with no reason at all": ("40 03 00 01 ff", PROTOCOL),
+    "a PUBACK whose properties are cut": ("40 04 00 01 00 01", MALFORMED),
+    "a PUBACK with something left over": ("40 05 00 01 00 00 00", MALFORMED),
+    "a PUBACK with two reason strings": ("40 0c 00 01 00 08 1f 00 01 77 1f 00 01 77", PROTOCOL),
+    "a PUBACK with a property of PUBLISH": ("40 06 00 01 00 02 01 00", MALFORMED),
+    "a PUBREL with a reason of PUBREC": ("62 03 00 01 10", PROTOCOL),
+    "a PUBCOMP with an error of PUBREC": ("70 03 00 01 97", PROTOCOL),
+    "packet id 0 in SUBSCRIBE": ("82 07 00 00 00 00 01 61 00", MALFORMED),
+    "a SUBSCRIBE without topics": ("82 03 00 01 00", PROTOCOL),
+    "a filter that is empty": ("82 06 00 01 00 00 00 00", MALFORMED),
+    "a filter without its options": ("82 06 00 01 00 00 01 61", MALFORMED),
+    "a filter with QoS 3": ("82 07 00 01 00 00 01 61 03", PROTOCOL),
+    "a filter with Retain Handling 3": ("82 07 00 01 00 00 01 61 30", PROTOCOL),
+    "reserved bits in the options": ("82 07 00 01 00 00 01 61 40", MALFORMED),
+    "the other reserved bit in the options": ("82 07 00 01 00 00 01 61 81", MALFORMED),
+    "No Local on a shared subscription": (
+        "82 10 00 01 00 00 0a 24 73 68 61 72 65 2f 67 2f 61 04",
+        PROTOCOL,
+    ),
+    "two subscription identifiers": ("82 0b 00 01 04 0b 01 0b 02 00 01 61 00", PROTOCOL),
+    "subscription identifier 0 in SUBSCRIBE": ("82 09 00 01 02 0b 00 00 01 61 00", PROTOCOL),
+    "packet id 0 in UNSUBSCRIBE": ("a2 06 00 00 00 00 01 61", MALFORMED),
+    "an UNSUBSCRIBE without topics": ("a2 03 00 01 00", PROTOCOL),
+    "a subscription identifier in UNSUBSCRIBE": ("a2 08 00 01 02 0b 01 00 01 61", MALFORMED),
+    "a SUBACK with a reserved code": ("90 04 00 01 00 03", MALFORMED),
+    "an UNSUBACK without codes": ("b0 03 00 01 00", MALFORMED),
+    "an UNSUBACK with a code of SUBACK": ("b0 04 00 01 00 01", MALFORMED),
+    "a CONNACK with no reason of its own": ("20 03 00 8d 00", PROTOCOL),
+    "a CONNACK with a maximum QoS of 2": ("20 05 00 00 02 24 02", PROTOCOL),
+    "a DISCONNECT with a reason of CONNACK": ("e0 01 86", PROTOCOL),
+    "a DISCONNECT whose properties are cut": ("e0 03 00 05 11", MALFORMED),
+    "flags on AUTH": ("f1 00", MALFORMED),
+    "an AUTH with a reason of DISCONNECT": ("f0 01 04", PROTOCOL),
+    "an AUTH with data and no method": ("f0 06 18 04 16 00 01 61", PROTOCOL),
+}
+
+
+def _connect_5(rest: str) -> bytes:
+    body = b"\x00\x04MQTT\x05" + bytes.fromhex(rest)
+    return bytes((0x10, len(body))) + body
+
+
+MALFORMED_PACKETS = {
+    **{
+        f"{name} ({level})": (level, bytes.fromhex(raw), reason)
+        for name, (raw, reason) in _AT_BOTH.items()
+        for level in (4, 5)
+    },
+    **{f"{name} (4)": (4, bytes.fromhex(raw), reason) for name, (raw, reason) in _AT_4.items()},
+    **{f"{name} (5)": (5, bytes.fromhex(raw), reason) for name, (raw, reason) in _AT_5.items()},
+    **{f"CONNECT: {name} (5)": (5, _connect_5(raw), reason) for name, (raw, reason) in _CONNECT_5.items()},
+}

