@@ -42,7 +42,7 @@ def change_message(batch: Batch, command: ChangeMessage) -> bytes | None:
             check_reaction(batch, command)
             extra = Extra(emoji=command.emoji, removed=command.removed)
     message_id = append(batch, command, state, command.action, extra=extra, target=command.target)
-    _write(batch, command)
+    _write(batch, command, message_id)
     update = _update(batch, command, message_id)
     if state.is_large:
         batch.plan.rooms.append((command.conv, codec.room_entry(_for_room(batch, command, update))))
@@ -122,7 +122,7 @@ def check_reaction(batch: Batch, command: ChangeMessage) -> None:
         raise TooLarge(f"at most {MAX_REACTIONS} reactions of one member to a message", field="emoji")
 
 
-def _write(batch: Batch, command: ChangeMessage) -> None:
+def _write(batch: Batch, command: ChangeMessage, message_id: int) -> None:
     conv, target, plan = command.conv, command.target, batch.plan
     match command.action:
         case "edited":
@@ -134,7 +134,7 @@ def _write(batch: Batch, command: ChangeMessage) -> None:
             emoji = command.emoji or ""
             given = batch.facts.reactions.setdefault((conv, target, command.user), set())
             (given.discard if command.removed else given.add)(emoji)
-            plan.reactions[conv, target, command.user, emoji] = not command.removed
+            plan.reactions[conv, target, command.user, emoji] = None if command.removed else message_id
 
 
 def _update(batch: Batch, command: ChangeMessage, message_id: int) -> Change:

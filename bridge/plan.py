@@ -95,7 +95,8 @@ class InboxEntry(msgspec.Struct, frozen=True, gc=False):
 class Plan:
     """`outcomes` has one for each command: the reply, the refusal, or None where nothing is said.
 
-    `left` are members who lose the right to a room; `reactions` says of each whether it is there from now on.
+    `left` are members who lose the right to a room; `reactions` says of each which entry gave it,
+    or None if it is gone.
     """
 
     outcomes: list[bytes | PabalError | None] = field(default_factory=list)
@@ -109,7 +110,7 @@ class Plan:
     cursors: dict[tuple[str, str], int] = field(default_factory=dict)
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
     contents: dict[tuple[ConvId, int], ContentRow] = field(default_factory=dict)
-    reactions: dict[tuple[ConvId, int, UserId, str], bool] = field(default_factory=dict)
+    reactions: dict[tuple[ConvId, int, UserId, str], int | None] = field(default_factory=dict)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

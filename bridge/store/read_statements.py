@@ -38,7 +38,7 @@ class ReadStatements:
         ]
         self.reactions = text(
             "SELECT target, emoji, user_id FROM reaction"
-            " WHERE conv_id = :conv AND target >= :first AND target <= :last ORDER BY target, ts, emoji, user_id"
+            " WHERE conv_id = :conv AND target >= :first AND target <= :last ORDER BY target, message_id"
         )
         self.before = {table: _before(table) for table in ("direct_message", "group_message")}
         self.after = {table: _after(table) for table in ("direct_message", "group_message")}

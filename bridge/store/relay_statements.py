@@ -57,9 +57,9 @@ class RelayStatements:
         self.change_direct = _change_content(d, "direct_message")
         self.change_group = _change_content(d, "group_message")
         self.insert_reactions = text(
-            "INSERT INTO reaction (conv_id, target, user_id, emoji, ts)"
+            "INSERT INTO reaction (conv_id, target, user_id, emoji, message_id)"
             f" SELECT {d.fields('text', 'bigint', 'text', 'text', 'bigint')} FROM {d.each('rows')} WHERE true"
-            " ON CONFLICT (conv_id, target, user_id, emoji) DO NOTHING"
+            " ON CONFLICT (conv_id, target, user_id, emoji) DO UPDATE SET message_id = excluded.message_id"
         )
         self.delete_reactions = text(
             "DELETE FROM reaction WHERE (conv_id, target, user_id, emoji) IN"

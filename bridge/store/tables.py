@@ -77,7 +77,7 @@ reaction = Table(
     Column("target", BigInteger, primary_key=True, autoincrement=False),
     Column("user_id", _user, primary_key=True),
     Column("emoji", _name(32), primary_key=True),
-    Column("ts", BigInteger, nullable=False),
+    Column("message_id", BigInteger, nullable=False, comment="the entry that gave it"),
     sqlite_with_rowid=False,
 )
 

@@ -47,7 +47,7 @@ def upgrade() -> None:
         sa.Column("target", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("user_id", _name(32), nullable=False),
         sa.Column("emoji", _name(32), nullable=False),
-        sa.Column("ts", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.BigInteger(), nullable=False, comment="the entry that gave it"),
         sa.PrimaryKeyConstraint("conv_id", "target", "user_id", "emoji", name=op.f("pk_reaction")),
         sqlite_with_rowid=False,
     )

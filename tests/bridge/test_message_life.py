@@ -13,10 +13,19 @@ from bridge.store.faults import NoFaults
 DIRECT = "alice~bob"
 
 
+class Clock(NoFaults):
+    """Stands still unless a test moves it: an order that leans on time shows."""
+
+    now = 1_000_000
+
+    def now_ms(self) -> int:
+        return self.now
+
+
 @pytest.fixture
 async def harness(url):
     """Groups are large from three members on."""
-    bridge, broker = Bridge(url, small_limit=2), FakeBroker()
+    bridge, broker = Bridge(url, small_limit=2, faults=Clock()), FakeBroker()
     await bridge.start(broker)
     yield Harness(bridge, broker)
     await bridge.stop()
@@ -149,13 +158,6 @@ async def test_nothing_is_done_to_a_message_that_was_recalled(harness, op):
         await ok(harness, "alice", {"op": "recall", "id": "2", "conv": DIRECT, "target": target})
     again = {"id": "3", **op, "conv": DIRECT, "target": target}
     assert await refused(harness, "alice", again) == ("conflict", "target: this message was recalled")
-
-
-class Clock(NoFaults):
-    now = 1_000_000
-
-    def now_ms(self) -> int:
-        return self.now
 
 
 async def test_ones_own_message_is_recalled_only_for_a_while_where_that_is_set(url):
