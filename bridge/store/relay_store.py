@@ -134,7 +134,10 @@ class RelayStore:
             (self._sql.insert_group, plan.group_messages),
             (self._sql.change_direct, [row for row in contents if is_direct(ConvId(row.conv_id))]),
             (self._sql.change_group, [row for row in contents if not is_direct(ConvId(row.conv_id))]),
-            (self._sql.insert_reactions, [(*key, by) for key, by in plan.reactions.items() if by is not None]),
+            (
+                self._sql.insert_reactions,
+                [(*key, by) for key, by in plan.reactions.items() if by is not None],
+            ),
             (self._sql.delete_reactions, [key for key, by in plan.reactions.items() if by is None]),
             (self._sql.upsert_conversations, _conversation_rows(plan, ts)),
             (self._sql.upsert_joins, joins),
