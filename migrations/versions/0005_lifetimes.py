@@ -1,0 +1,14 @@
+"""Messages that are forwarded, that expire, and that one hides from oneself."""
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
+
+
+def downgrade() -> None:
+    """Nothing yet."""
