@@ -87,8 +87,12 @@ def test_a_web_process_that_dies_is_started_again(server):
     members = family(web)
     os.kill(web, signal.SIGKILL)
     wait_for(lambda: not any(alive(pid) for pid in members), "the old workers to go")
-    # Whoever asks meanwhile waits in the socket's queue.
-    assert httpx2.get(f"http://127.0.0.1:{server.http}/readyz", timeout=60).status_code == 200
+    url = f"http://127.0.0.1:{server.http}"
+    # Whoever asks meanwhile waits in the socket's queue. The new process serves, and links up with the relay.
+    assert httpx2.get(f"{url}/healthz", timeout=60).status_code == 200
+    wait_for(
+        lambda: httpx2.get(f"{url}/readyz", timeout=60).status_code == 200, "the relay to be linked again"
+    )
     assert children(server.pid) != [web]
     assert "starting it again" in server.log.read_text()
     assert server.stop() == 0
