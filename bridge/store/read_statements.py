@@ -73,6 +73,19 @@ class ReadStatements:
         )
         self.retained = text("SELECT topic, payload, qos, properties, expires FROM retained")
         self.outbox = text("SELECT batch_id, ranges FROM outbox ORDER BY batch_id")
+        self.relations = text(
+            "SELECT a.user_id, a.privacy,"
+            " (SELECT c.state FROM contact AS c WHERE c.user_id = a.user_id AND c.other_id = :viewer),"
+            " (SELECT c.state FROM contact AS c WHERE c.user_id = :viewer AND c.other_id = a.user_id),"
+            " EXISTS (SELECT 1 FROM block AS b WHERE b.user_id = a.user_id AND b.blocked_id = :viewer),"
+            " EXISTS (SELECT 1 FROM block AS b WHERE b.user_id = :viewer AND b.blocked_id = a.user_id),"
+            " EXISTS (SELECT 1 FROM member AS mine"
+            " JOIN member AS theirs ON theirs.conv_id = mine.conv_id AND theirs.user_id = a.user_id"
+            " JOIN conversation AS c ON c.conv_id = mine.conv_id"
+            " WHERE mine.user_id = :viewer AND mine.to_id IS NULL AND theirs.to_id IS NULL"
+            " AND c.kind = 'group' AND c.mode = 'small')"
+            f" FROM account AS a WHERE a.user_id {d.among('users')} AND a.state = 'active'"
+        )
 
 
 def _before(table: str) -> TextClause:

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, TextClause
 
 from bridge.ports import StoredQueues
+from bridge.relation import Relation
 from bridge.store import dialect, queue_store
 from bridge.store.dialect import rows
 from bridge.store.read_statements import ReadStatements
 from bridge.updates import StoredMessage, StoredUpdate
+from pabal import privacy
 from pabal.ids import ConvId, UserId, is_direct
 
 
@@ -112,6 +114,27 @@ class Snapshot:
         """`conv_id -> (kind, mode, head, ordinal, name)`."""
         found = self._connection.execute(self._sql.conversations, {"keys": rows(list(convs))})
         return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in found}
+
+    def relation(self, viewer: UserId, of: UserId) -> Relation | None:
+        """How `of` stands to `viewer`; None if there is no active account of that name."""
+        return self.relations(viewer, [of]).get(of)
+
+    def relations(self, viewer: UserId, users: Iterable[UserId]) -> dict[UserId, Relation]:
+        """Likewise for many; whoever has no active account is left out."""
+        asked = {"viewer": viewer, "users": rows(list(users))}
+        return {
+            UserId(user): Relation(
+                privacy.parse(kept),
+                contact=theirs == "accepted",
+                accepts=mine == "accepted",
+                blocked=bool(blocked),
+                blocks=bool(blocks),
+                shares_group=bool(shares),
+            )
+            for user, kept, theirs, mine, blocked, blocks, shares in self._connection.execute(
+                self._sql.relations, asked
+            )
+        }
 
     def changes(self, after: int) -> list[tuple[int, str, str, str | None, str | None, str | None]]:
         """`(change_id, kind, user, device, reason, credential)` of what the broker must act on: `kicked`, or

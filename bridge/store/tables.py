@@ -35,6 +35,7 @@ def _name(length: int) -> TypeEngine[str]:
 _user = _name(32)
 _device = _name(32)
 _conv = _name(65)
+_folded = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _message_table(name: str) -> Table:
@@ -149,7 +150,56 @@ account = Table(
     Column("state", String(8), nullable=False, comment="active, disabled, deleted"),
     Column("admin", Boolean, nullable=False),
     Column("created_ts", BigInteger, nullable=False),
+    Column("privacy", Text, comment="JSON: pabal.privacy.Privacy; null: as it is for everybody at first"),
+    Column(
+        "found_as",
+        _folded,
+        server_default="",
+        comment="display_name as search compares it; null: not to be found",
+    ),
+    Index(None, "found_as"),
     sqlite_with_rowid=False,
+)
+
+contact = Table(
+    "contact",
+    metadata,
+    Column("user_id", _user, primary_key=True),
+    Column("other_id", _user, primary_key=True),
+    Column(
+        "state",
+        String(10),
+        nullable=False,
+        comment="accepted, requested (by the user), received (by the user)",
+    ),
+    Column("text", Text, comment="what a request says"),
+    Column("ts", BigInteger, nullable=False, comment="since when it is so"),
+    sqlite_with_rowid=False,
+)
+
+block = Table(
+    "block",
+    metadata,
+    Column("user_id", _user, primary_key=True),
+    Column("blocked_id", _user, primary_key=True),
+    Column("ts", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+report = Table(
+    "report",
+    metadata,
+    Column("report_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("reporter", _user, nullable=False),
+    Column("about", _user, nullable=False, comment="the user, or who wrote the message"),
+    Column("conv_id", _conv, nullable=False, comment="empty where it is about the user"),
+    Column("message_id", BigInteger, nullable=False, comment="0 where it is about the user"),
+    Column("reason", String(64), nullable=False),
+    Column("text", Text),
+    Column("content", Text, comment="JSON: the message as it was when it was reported"),
+    Column("ts", BigInteger, nullable=False),
+    UniqueConstraint("reporter", "about", "conv_id", "message_id"),
+    Index(None, "reporter", "ts"),
 )
 
 device = Table(
