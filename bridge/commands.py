@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from bridge.people_commands import PeopleCommand
 from bridge.ports import QueueChanges, Retained, Source, StoredSession
 from pabal import codec, ids
 from pabal import messages as m
@@ -133,7 +134,7 @@ class SaveQueues:
 
 LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember
 """What makes an entry in a conversation, and is known again by its id."""
-Entry = LogCommand | ReadCommand | AckCommand
+Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand
 Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues
 Command = Entry | Upkeep
 

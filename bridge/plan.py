@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from bridge.facts import Conversation, Mode
+from bridge.people_facts import PeoplePlan
 from pabal.errors import PabalError
 from pabal.ids import ConvId, UserId
 
@@ -95,7 +96,8 @@ class InboxEntry(msgspec.Struct, frozen=True, gc=False):
 class Plan:
     """`outcomes` has one for each command: the reply, the refusal, or None where nothing is said.
 
-    `left` are members who lose the right to a room; `reactions` says of each which entry gave it,
+    `left` are members who lose the right to a room; `related` are users of whom others may see less from now on
+    (contacts, blocks, small groups), looked at again when it is committed. `reactions` says of each which entry gave it,
     or None if it is gone.
     """
 
@@ -109,8 +111,10 @@ class Plan:
     rooms: list[tuple[ConvId, bytes]] = field(default_factory=list)
     cursors: dict[tuple[str, str], int] = field(default_factory=dict)
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
+    related: list[UserId] = field(default_factory=list)
     contents: dict[tuple[ConvId, int], ContentRow] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId, str], int | None] = field(default_factory=dict)
+    people: PeoplePlan = field(default_factory=PeoplePlan)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

@@ -74,6 +74,12 @@ class Outbound(Protocol):
         """This device (None: all of the user's) is no more, and neither are its MQTT sessions."""
         ...
 
+    def review(self, user: UserId) -> None:
+        """It has changed who sees this user. Soon, whoever follows its presence and may not any longer is told
+        `offline`, and follows it no longer.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class InboxPage:

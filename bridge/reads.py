@@ -6,6 +6,7 @@ Each answer is the JSON of a reply of `pabal.messages`, with `re` as given.
 from collections.abc import Iterable, Sequence
 
 from bridge import updates
+from bridge.people_reads import PeopleReads
 from bridge.ports import InboxPage
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore, Snapshot
@@ -23,10 +24,15 @@ class Reads:
     def __init__(self, store: ReadStore, epoch: str) -> None:
         self._store = store
         self._epoch = epoch
+        self._people = PeopleReads(store)
 
     @property
     def epoch(self) -> str:
         return self._epoch
+
+    @property
+    def people(self) -> PeopleReads:
+        return self._people
 
     def head(self, user: UserId) -> int:
         """The newest seq of the inbox; 0 for an empty one."""

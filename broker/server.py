@@ -300,6 +300,17 @@ class PabalBroker(Broker):
             self._hub.unsubscribe(session, topic)
         self.recheck(user)
 
+    def review(self, user: UserId) -> None:
+        """Rights to follow this user changed: look at who does, soon."""
+        topic = topics.presence(user)
+        followers = {
+            name
+            for name, sessions in self._hub.by_user.items()
+            if any(topic in session.subscriptions for session in sessions)
+        }
+        for follower in sorted(followers):
+            self.recheck(follower)
+
     def forget(self, user: UserId, device: DeviceId | None) -> None:
         """This device (None: all of the user's) is no more: its sessions end, soon, in memory and on disk."""
         for session in list(self._hub.by_user.get(user, ())):
