@@ -206,9 +206,7 @@ async def test_contacts_come_in_pages_with_the_names_of_who_is_known(harness, en
             ],
         )
     first = await harness.ask("alice", {"op": "contacts", "id": "1", "limit": 1})
-    assert first["contacts"] == [
-        {"user": "bob", "state": "accepted", "since": 5, "display_name": "Somebody"}
-    ]
+    assert first["contacts"] == [{"user": "bob", "state": "accepted", "since": 5, "display_name": "Somebody"}]
     assert first["more"] is True
     rest = await harness.ask("alice", {"op": "contacts", "id": "2", "after": "bob"})
     # Whoever has not answered yet has not shown a name either.

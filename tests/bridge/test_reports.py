@@ -35,8 +35,8 @@ async def harness(url, clock):
     await bridge.stop()
 
 
-async def tell(harness: Harness, user: str, id_: str = "r", **fields) -> dict:
-    return await harness.ask(user, {"op": "report", "id": id_, "reason": "spam", **fields})
+async def tell(harness: Harness, who: str, id_: str = "r", /, **fields) -> dict:
+    return await harness.ask(who, {"op": "report", "id": id_, "reason": "spam", **fields})
 
 
 def kept(harness: Harness) -> list[dict]:
@@ -122,9 +122,7 @@ async def test_of_a_group_only_what_one_sees_is_reported(url, clock, small_limit
     await bridge.start(broker)
     harness = Harness(bridge, broker)
     members = ["carol"] if small_limit > 2 else ["carol", "bob"]
-    made = await harness.ask(
-        "alice", {"op": "group.create", "id": "g", "name": "g", "members": members}
-    )
+    made = await harness.ask("alice", {"op": "group.create", "id": "g", "name": "g", "members": members})
     conv = made["conv"]
     if "bob" in members:
         await harness.ask("bob", {"op": "group.leave", "id": "l", "conv": conv})
