@@ -14,6 +14,7 @@ from bridge.entries import Batch, again, answer, append, copy_to
 from bridge.facts import Conversation, Target
 from bridge.group_rules import MEMBER
 from bridge.plan import ContentRow, Extra
+from bridge.speech_rules import check_speech
 from bridge.updates import Change, change_update
 from pabal import codec, ids
 from pabal import messages as m
@@ -35,6 +36,7 @@ def change_message(batch: Batch, command: ChangeMessage) -> bytes | None:
     match command.action:
         case "edited":
             check_edit(command, target)
+            check_speech(batch, command.conv, command.user)
         case "recalled":
             check_recall(batch, command, target)
             target.recalled = True

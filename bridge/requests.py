@@ -13,6 +13,7 @@ from bridge.commands import (
     check_read,
     check_send,
 )
+from bridge.group_checks import check_group, group_of
 from bridge.ports import Source
 from bridge.reads import Reads
 from pabal import codec
@@ -20,7 +21,7 @@ from pabal import messages as m
 from pabal.acl import EVERYTHING, check_right
 from pabal.codec import Format, Rejected
 from pabal.errors import PabalError
-from pabal.ids import UserId, parse_conv
+from pabal.ids import UserId, parse_conv, parse_user
 
 # Up to so many bytes, a payload has too few containers for `no_collecting` to matter.
 SMALL = 1024
@@ -57,7 +58,9 @@ def right_refusal(source: Source, request: m.AnyRequest) -> PabalError | None:
     return None
 
 
-def command_of(source: Source, request: m.AnyRequest) -> Command:
+def command_of(  # noqa: PLR0911 -- one line for each kind of request
+    source: Source, request: m.AnyRequest
+) -> Command:
     """What the committer is to do for a request that writes.
 
     Raises: errors.PabalError, the refusal.
@@ -75,6 +78,16 @@ def command_of(source: Source, request: m.AnyRequest) -> Command:
             return check_group_create(source, request)
         case m.GroupAdd() | m.GroupRemove() | m.GroupLeave():
             return check_member_change(source, request)
+        case (
+            m.GroupUpdate()
+            | m.GroupDissolve()
+            | m.GroupMute()
+            | m.Mute()
+            | m.GroupInvite()
+            | m.GroupUninvite()
+            | m.GroupJoin()
+        ):
+            return check_group(source, request)
         case _:
             raise AssertionError(f"{type(request).__name__} is no write")
 
@@ -93,5 +106,10 @@ def read(reads: Reads, user: UserId, request: m.AnyRequest | PabalError) -> byte
         case m.Conversations():
             after = None if request.after is None else parse_conv(request.after, field="after")
             return reads.conversations(user, after, request.limit, request.id)
+        case m.GroupGet():
+            name = None if request.after is None else parse_user(request.after, field="after")
+            return reads.group(user, group_of(request.conv), name, request.limit, request.id)
+        case m.GroupInvites():
+            return reads.invites(user, group_of(request.conv), request.id)
         case _:
             raise AssertionError(f"{type(request).__name__} is no read")
