@@ -171,7 +171,7 @@ def test_unknown_fields_are_ignored_in_every_operation(form):
             "recall": {"conv": "a~b", "target": 1},
             "react": {"conv": "a~b", "target": 1, "emoji": "+"},
         }.get(op, {"conv": "a~b"})
-        plain = {"op": op, "message_id": 3, "user": "b", "name": "g", **fields}
+        plain = {"op": op, "message_id": 3, "user": "b", "name": "g", "code": "c", **fields}
         answer = read(plain, form)
         assert isinstance(answer, kind)
         assert read({**plain, "later": {"nobody": ["knows"]}, "x": None}, form) == answer
