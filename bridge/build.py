@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event
 from bridge.changes import ChangePoller
 from bridge.decide import SMALL_LIMIT
 from bridge.durable import Inbox, Members, Sessions
+from bridge.entries import MAX_MEMBERS
 from bridge.ports import Outbound
 from bridge.reads import Reads
 from bridge.relay import Relay
@@ -60,6 +61,7 @@ class Bridge:
         retention: Retention | None = None,
         small_limit: int = SMALL_LIMIT,
         recall_window_s: int = 0,
+        max_members: int = MAX_MEMBERS,
         faults: Faults = NO_FAULTS,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
@@ -83,7 +85,7 @@ class Bridge:
         self._stopped = False
         self._checkpointer = _checkpointer(self._writer)
         self._lost = asyncio.Event()
-        self.reads = Reads(self._store, begun.epoch)
+        self.reads = Reads(self._store, begun.epoch, faults.now_ms)
         self._relay_store = RelayStore(
             Writer(self._writer, self._lease, begun.batch, faults),
             epoch=begun.epoch,
@@ -91,6 +93,7 @@ class Bridge:
             retention=retention,
             small_limit=small_limit,
             recall_window_ms=recall_window_s * 1000,
+            max_members=max_members,
             faults=faults,
         )
         self.relay = Relay(

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from bridge.group_commands import GroupCommand, GroupLogCommand
 from bridge.people_commands import PeopleCommand
 from bridge.ports import QueueChanges, Retained, Source, StoredSession
 from pabal import codec, ids
@@ -54,6 +55,8 @@ class CreateGroup(msgspec.Struct, frozen=True, gc=False):
     digest: str
     name: str
     members: Sequence[UserId]
+    history: Literal["join", "all"] = "join"
+    posting: Literal["all", "admins"] = "all"
 
     @property
     def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
@@ -61,7 +64,7 @@ class CreateGroup(msgspec.Struct, frozen=True, gc=False):
 
 
 class ChangeMember(msgspec.Struct, frozen=True, gc=False):
-    """Somebody (`target`) joins, leaves or is removed."""
+    """Somebody (`target`) joins, leaves or is removed. `role`: as what, or of a member the new one."""
 
     user: UserId
     device: DeviceId
@@ -70,6 +73,7 @@ class ChangeMember(msgspec.Struct, frozen=True, gc=False):
     digest: str
     action: Literal["joined", "left", "removed"]
     target: UserId
+    role: m.Role | None = None
 
     @property
     def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
@@ -132,9 +136,9 @@ class SaveQueues:
     changes: QueueChanges
 
 
-LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember
+LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | GroupLogCommand
 """What makes an entry in a conversation, and is known again by its id."""
-Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand
+Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand | GroupCommand
 Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues
 Command = Entry | Upkeep
 
@@ -154,7 +158,7 @@ def check_send(source: Source, request: m.Send) -> SendCommand:
     if request.to is not None:
         conv = ids.direct(source.user, ids.parse_user(request.to, field="to"))
     else:
-        conv = _own_conv(source, request.conv)
+        conv = own_conv(source, request.conv)
     mentions = [
         name if name == EVERYBODY else ids.parse_user(name, field="mentions") for name in request.mentions
     ]
@@ -176,7 +180,7 @@ def check_send(source: Source, request: m.Send) -> SendCommand:
 
 def check_change(source: Source, request: m.Edit | m.Recall | m.React) -> ChangeMessage:
     """Raises: errors.PabalError, the refusal."""
-    conv, target = _own_conv(source, request.conv), request.target
+    conv, target = own_conv(source, request.conv), request.target
     action: Literal["edited", "recalled", "reaction"]
     text, body, emoji, removed = None, None, None, False
     match request:
@@ -207,7 +211,7 @@ def check_change(source: Source, request: m.Edit | m.Recall | m.React) -> Change
     )
 
 
-def _own_conv(source: Source, conv: str | None) -> ConvId:
+def own_conv(source: Source, conv: str | None) -> ConvId:
     """Raises: BadRequest, NotAMember."""
     parsed = ids.parse_conv(conv)
     if ids.is_direct(parsed) and source.user not in ids.members_of(parsed):
@@ -229,7 +233,10 @@ def check_group_create(source: Source, request: m.GroupCreate) -> CreateGroup:
     else:
         whose = codec.canonical([source.user, source.device, request.id])
         random = blake2b(whose, digest_size=8, person=b"pabal group").digest()
-    content = (request.name, sorted(members))
+    content: tuple[object, ...] = (request.name, sorted(members))
+    if (request.history, request.posting) != ("join", "all"):
+        # Others keep the digest that they had before there were these fields.
+        content = (*content, request.history, request.posting)
     return CreateGroup(
         source.user,
         source.device,
@@ -238,6 +245,8 @@ def check_group_create(source: Source, request: m.GroupCreate) -> CreateGroup:
         _digest_of(request, content),
         request.name,
         members,
+        request.history,
+        request.posting,
     )
 
 
@@ -247,9 +256,10 @@ def check_member_change(source: Source, request: m.GroupAdd | m.GroupRemove | m.
     if ids.is_direct(conv):
         raise BadRequest("a direct conversation has its two members for ever", field="conv")
     action: Literal["joined", "left", "removed"]
+    role: m.Role | None = None
     match request:
         case m.GroupAdd():
-            action, target = "joined", ids.parse_user(request.user)
+            action, target, role = "joined", ids.parse_user(request.user), request.role
         case m.GroupRemove():
             target = ids.parse_user(request.user)
             action = "left" if target == source.user else "removed"
@@ -260,9 +270,10 @@ def check_member_change(source: Source, request: m.GroupAdd | m.GroupRemove | m.
         source.device,
         request.id,
         conv,
-        _digest_of(request, (conv, action, target)),
+        _digest_of(request, (conv, action, target) if role is None else (conv, action, target, role)),
         action,
         target,
+        role,
     )
 
 
@@ -272,7 +283,7 @@ def _digest_of(request: m.Request, content: Sequence[object]) -> str:
 
 def check_read(source: Source, request: m.Read) -> ReadCommand:
     """Raises: errors.PabalError, the refusal."""
-    conv = _own_conv(source, request.conv)
+    conv = own_conv(source, request.conv)
     return ReadCommand(source.user, source.device, request.id, conv, request.message_id)
 
 

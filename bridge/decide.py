@@ -13,18 +13,31 @@ from bridge.commands import (
     ChangeMessage,
     Command,
     CreateGroup,
-    Entry,
     ReadCommand,
     SendCommand,
 )
-from bridge.entries import Batch, again, answer, append, copy_to
+from bridge.entries import MAX_MEMBERS, Batch, again, answer, append, copy_to, done
 from bridge.facts import Conversation, Facts
-from bridge.group_rules import change_member, create_group
+from bridge.group_commands import (
+    DissolveGroup,
+    EndInvite,
+    JoinByInvite,
+    MakeInvite,
+    MuteConversation,
+    SilenceMember,
+    UpdateGroup,
+)
+from bridge.group_rules import create_group
+from bridge.invite_rules import end_invite, join_by_invite, make_invite
 from bridge.message_rules import change_message
+from bridge.mute_rules import mute_conversation
 from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
 from bridge.people_rules import change_block, change_contact, check_writes
 from bridge.plan import Extra, InboxEntry, Plan, ReadRow
 from bridge.report_rules import make_report
+from bridge.role_rules import add_or_promote
+from bridge.settings_rules import dissolve_group, update_group
+from bridge.speech_rules import check_speech, silence_member
 from bridge.updates import mention_update, raw_body
 from pabal import codec, ids
 from pabal import messages as m
@@ -42,9 +55,10 @@ def decide(
     ts: int,
     small_limit: int = SMALL_LIMIT,
     recall_window_ms: int = 0,
+    max_members: int = MAX_MEMBERS,
 ) -> Plan:
     """Outcomes are in the order of the commands. `ts` is the commit's time in milliseconds."""
-    batch = Batch(facts, Plan(), epoch, ts, small_limit, recall_window_ms)
+    batch = Batch(facts, Plan(), epoch, ts, small_limit, recall_window_ms, max_members)
     outcomes = batch.plan.outcomes
     for command in commands:
         try:
@@ -112,6 +126,7 @@ def _recipients(batch: Batch, command: SendCommand) -> tuple[Conversation, Seque
         members = facts.roles.get(conv, {})
         if command.user not in members:
             raise NotAMember("you are not in this group", field="conv")
+        check_speech(batch, conv, command.user)
         return state, list(members)
     members_of = ids.members_of(conv)
     for user in members_of:
@@ -164,10 +179,6 @@ def _ack(batch: Batch, command: AckCommand) -> bytes | None:
     return done(command)
 
 
-def done(command: Entry) -> bytes | None:
-    return None if command.request_id is None else codec.encode(m.Done(re=command.request_id))
-
-
 # The rest is the broker's own upkeep, which needs no decision.
 _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     SendCommand: _send,
@@ -175,8 +186,15 @@ _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     ReadCommand: _read,
     AckCommand: _ack,
     CreateGroup: create_group,
-    ChangeMember: change_member,
     ChangeContact: change_contact,
     ChangeBlock: change_block,
     MakeReport: make_report,
+    ChangeMember: add_or_promote,
+    UpdateGroup: update_group,
+    DissolveGroup: dissolve_group,
+    SilenceMember: silence_member,
+    MuteConversation: mute_conversation,
+    MakeInvite: make_invite,
+    EndInvite: end_invite,
+    JoinByInvite: join_by_invite,
 }

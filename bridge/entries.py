@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridge.commands import LogCommand
+from bridge.commands import Entry, LogCommand
 from bridge.facts import Conversation, Facts, Known, Target
 from bridge.plan import Extra, InboxEntry, MessageRow, Plan, ReadRow
 from pabal import codec, ids
 from pabal import messages as m
 from pabal.errors import Conflict
 from pabal.ids import UserId
+
+# Whoever sends into a large group is heard by all of them at once.
+MAX_MEMBERS = 10_000
 
 
 @dataclass(slots=True)
@@ -22,6 +25,7 @@ class Batch:
     ts: int
     small_limit: int
     recall_window_ms: int = 0
+    max_members: int = MAX_MEMBERS
 
 
 def again(command: LogCommand, facts: Facts) -> tuple[Known, bytes | None] | None:
@@ -45,6 +49,11 @@ def answer(command: LogCommand, message_id: int, ts: int, *, dup: bool) -> bytes
     return codec.encode(
         m.Committed(re=command.request_id, conv=command.conv, message_id=message_id, ts=ts, dup=dup)
     )
+
+
+def done(command: Entry) -> bytes | None:
+    """It is so, and nothing more is to be said."""
+    return None if command.request_id is None else codec.encode(m.Done(re=command.request_id))
 
 
 def append(

@@ -13,10 +13,21 @@ from bridge.commands import (
     ReadCommand,
     SendCommand,
 )
+from bridge.group_commands import (
+    DissolveGroup,
+    EndInvite,
+    GroupCommand,
+    JoinByInvite,
+    MakeInvite,
+    MuteConversation,
+    SilenceMember,
+    UpdateGroup,
+)
+from bridge.group_facts import GroupFacts, GroupWanted, want_group
 from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
 from bridge.people_facts import PeopleFacts, PeopleWanted, want_people
 from pabal import ids
-from pabal.ids import ConvId, UserId
+from pabal.ids import ConvId, DeviceId, UserId
 
 Key = tuple[str, str, str, str | None]
 Mode = Literal["small", "large"]
@@ -29,6 +40,8 @@ class Conversation:
     head: int
     ordinal: int
     name: str | None = None
+    history: Literal["join", "all"] = "join"
+    posting: Literal["all", "admins"] = "all"
 
     @property
     def is_large(self) -> bool:
@@ -75,6 +88,7 @@ class Facts:
     targets: dict[tuple[ConvId, int], Target] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId], set[str]] = field(default_factory=dict)
     people: PeopleFacts = field(default_factory=PeopleFacts)
+    group: GroupFacts = field(default_factory=GroupFacts)
 
 
 @dataclass(slots=True)
@@ -94,6 +108,7 @@ class Wanted:
     group_targets: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     reactions: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     people: PeopleWanted = field(default_factory=PeopleWanted)
+    group: GroupWanted = field(default_factory=GroupWanted)
 
     @property
     def groups(self) -> list[ConvId]:
@@ -118,6 +133,10 @@ def wanted(commands: Iterable[Command]) -> Wanted:
                 _want_group(keys, command)
             case ChangeContact() | ChangeBlock() | MakeReport():
                 _want_people(keys, command)
+            case UpdateGroup() | DissolveGroup() | SilenceMember() | MakeInvite() | EndInvite():
+                _want_settings(keys, command)
+            case MuteConversation() | JoinByInvite():
+                _want_own(keys, command)
             case _:
                 pass
     return keys
@@ -169,6 +188,9 @@ def _want_group(keys: Wanted, command: CreateGroup | ChangeMember) -> None:
         keys.accounts.add(command.target)
         keys.people.pair(command.user, [command.target])
         keys.members.update({(command.conv, command.user), (command.conv, command.target)})
+        keys.group.counted.add(command.conv)
+        if command.action == "joined":
+            keys.group.former.add((command.conv, command.target))
 
 
 def _want_people(keys: Wanted, command: ChangeContact | ChangeBlock | MakeReport) -> None:
@@ -185,3 +207,36 @@ def _want_people(keys: Wanted, command: ChangeContact | ChangeBlock | MakeReport
         if not is_direct:
             keys.members.add((conv, command.user))
     want_people(keys.people, command, direct=is_direct)
+
+
+def _want_settings(keys: Wanted, command: GroupCommand) -> None:
+    if isinstance(command, MuteConversation | JoinByInvite):
+        return
+    keys.conversations.add(command.conv)
+    keys.accounts.add(command.user)
+    keys.members.add((command.conv, command.user))
+    want_group(keys.group, command)
+    if isinstance(command, SilenceMember):
+        keys.members.add((command.conv, command.target))
+    if isinstance(command, DissolveGroup):
+        keys.group.whole.add(command.conv)
+        keys.group.counted.add(command.conv)
+    if isinstance(command, UpdateGroup | DissolveGroup | SilenceMember) and command.request_id is not None:
+        keys.known_group.append(command.key)
+
+
+def _want_own(keys: Wanted, command: MuteConversation | JoinByInvite) -> None:
+    keys.accounts.add(command.user)
+    want_group(keys.group, command)
+    if isinstance(command, MuteConversation):
+        keys.conversations.add(command.conv)
+
+
+def want_join(keys: Wanted, conv: ConvId, user: UserId, device: DeviceId, request_id: str | None) -> None:
+    """What joining by a link needs, now that it is known which group that is."""
+    keys.conversations.add(conv)
+    keys.members.add((conv, user))
+    keys.group.counted.add(conv)
+    keys.group.former.add((conv, user))
+    if request_id is not None:
+        keys.known_group.append((conv, user, device, request_id))

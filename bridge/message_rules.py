@@ -15,6 +15,7 @@ from bridge.facts import Conversation, Target
 from bridge.group_rules import MEMBER
 from bridge.people_rules import check_writes
 from bridge.plan import ContentRow, Extra
+from bridge.speech_rules import check_speech
 from bridge.updates import Change, change_update
 from pabal import codec, ids
 from pabal import messages as m
@@ -39,6 +40,7 @@ def change_message(batch: Batch, command: ChangeMessage) -> bytes | None:
     match command.action:
         case "edited":
             check_edit(command, target)
+            check_speech(batch, command.conv, command.user)
         case "recalled":
             check_recall(batch, command, target)
             target.recalled = True

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from bridge.facts import Conversation, Mode
+from bridge.group_facts import GroupPlan
 from bridge.people_facts import PeoplePlan
 from pabal.errors import PabalError
 from pabal.ids import ConvId, UserId
@@ -39,6 +40,10 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str | None = None
     mode: Mode | None = None
     members: list[str] = []
+    role: Any = None
+    history: Any = None
+    posting: Any = None
+    until: int | None = None
     emoji: str | None = None
     removed: bool = False
 
@@ -53,13 +58,14 @@ class ReadRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class JoinRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A member from this entry on, who has nothing unread yet."""
+    """A member from this entry on, who has nothing unread yet, and sees entries from `visible_from` on."""
 
     conv_id: str
     user_id: str
     from_id: int
     role: str
     read_ordinal: int
+    visible_from: int
 
 
 class LeaveRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -115,6 +121,8 @@ class Plan:
     contents: dict[tuple[ConvId, int], ContentRow] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId, str], int | None] = field(default_factory=dict)
     people: PeoplePlan = field(default_factory=PeoplePlan)
+    roles: dict[tuple[ConvId, UserId], str] = field(default_factory=dict)
+    group: GroupPlan = field(default_factory=GroupPlan)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

@@ -3,12 +3,14 @@
 Each answer is the JSON of a reply of `pabal.messages`, with `re` as given.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from bridge import updates
+from bridge.group_reads import group_page, invite_page
 from bridge.people_reads import PeopleReads
 from bridge.ports import InboxPage
 from bridge.store.failures import answering
+from bridge.store.faults import now_ms
 from bridge.store.read_store import ReadStore, Snapshot
 from pabal import codec, ids
 from pabal import messages as m
@@ -21,10 +23,11 @@ SNAPSHOT_CONVERSATIONS = 200
 class Reads:
     """Safe for use by several threads. Every method raises errors.Unavailable if the database fails."""
 
-    def __init__(self, store: ReadStore, epoch: str) -> None:
+    def __init__(self, store: ReadStore, epoch: str, clock_ms: Callable[[], int] = now_ms) -> None:
         self._store = store
         self._epoch = epoch
         self._people = PeopleReads(store)
+        self._clock_ms = clock_ms
 
     @property
     def epoch(self) -> str:
@@ -120,6 +123,19 @@ class Reads:
             listed, more = _summaries(snapshot, user, after or "", min(limit, m.MAX_HISTORY_LIMIT))
         return codec.encode(m.ConversationPage(re=re, conversations=listed, more=more))
 
+    def group(
+        self, user: UserId, conv: ConvId, after: str | None, limit: int, re: str | None = None
+    ) -> bytes:
+        """A GroupPage with the members after that name. Raises: NotFound, NotAMember."""
+        limit = min(limit, m.MAX_SYNC_LIMIT)
+        with answering(), self._store.snapshot() as snapshot:
+            return group_page(snapshot.groups, user, conv, after, limit, self._clock_ms(), re)
+
+    def invites(self, user: UserId, conv: ConvId, re: str | None = None) -> bytes:
+        """An InvitePage. Raises: NotFound, NotAMember, Forbidden."""
+        with answering(), self._store.snapshot() as snapshot:
+            return invite_page(snapshot.groups, user, conv, self._clock_ms(), re)
+
     def _page(self, snapshot: Snapshot, user: UserId, after: int, limit: int) -> InboxPage:
         head, min_seq = snapshot.head(user)
         if after < min_seq - 1 or after >= head:
@@ -198,9 +214,9 @@ def _summaries(
     more = len(mine) > limit
     mine = mine[:limit]
     found = snapshot.conversations(conv for conv, *_ in mine)
-    last = snapshot.newest((conv, first) for conv, _read, _ordinal, first in mine)
+    last = snapshot.newest((conv, first) for conv, _read, _ordinal, first, _muted in mine)
     listed = []
-    for conv, read, read_ordinal, _first in mine:
+    for conv, read, read_ordinal, _first, muted_until in mine:
         kind, mode, head, ordinal, name = found[conv]
         newest = last.get(conv)
         listed.append(
@@ -213,6 +229,7 @@ def _summaries(
                 unread=ordinal - read_ordinal,
                 name=name,
                 last=None if newest is None else updates.last_message(newest),
+                muted_until=muted_until,
             )
         )
     fitting = updates.within_bytes([codec.encode(summary) for summary in listed], m.MAX_PAGE_BYTES)

@@ -20,7 +20,7 @@ from bridge.jobs import Job, Packet, Upkeep
 from bridge.lanes import Lanes
 from bridge.ports import Outbound, Source, Ticket
 from bridge.reads import Reads
-from bridge.requests import SMALL, command_of, no_collecting, read, read_one, right_refusal
+from bridge.requests import SMALL, command_of, no_collecting, read, read_one, reads_only, right_refusal
 from bridge.store.failures import LeaseLost
 from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.relay_store import Batch, Committed
@@ -195,7 +195,7 @@ class Relay:
     def _enter(self, job: Job) -> None:
         """Into the next batch; a read opens a lane, so that what its device sends later waits for it."""
         match job.request:
-            case m.Sync() | m.History() | m.Conversations() | m.Contacts() | m.Blocks() | m.Users():
+            case request if reads_only(request):
                 self._lanes.open(job.source)
                 if not self._busy and not self._waiting:
                     self._begin_read(job)

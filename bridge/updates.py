@@ -89,6 +89,8 @@ def entry_update(row: StoredMessage, target: StoredMessage | None = None) -> m.E
             by=row.sender,
             name=extra.name,
             mode=extra.mode,
+            role=extra.role,
+            until=extra.until,
         )
     return m.ConversationUpdate(
         ts=row.ts,
@@ -99,6 +101,8 @@ def entry_update(row: StoredMessage, target: StoredMessage | None = None) -> m.E
         name=extra.name,
         mode=extra.mode or "small",
         members=extra.members,
+        history=extra.history,
+        posting=extra.posting,
     )
 
 
@@ -193,6 +197,10 @@ def history_item(
         name=extra.name,
         mode=extra.mode,
         members=extra.members,
+        role=extra.role,
+        history=extra.history,
+        posting=extra.posting,
+        until=extra.until,
         **content,
     )
 

@@ -36,12 +36,23 @@ MAX_REPORT_TEXT = 2_000
 MAX_NUMBER = 9_007_199_254_740_991
 
 ContactAction = Literal["requested", "received", "accepted", "removed", "blocked", "unblocked"]
+MAX_INVITE_SECONDS = 31_536_000
+MAX_INVITE_CODE = 32
+# 2^53 - 1: what every JSON reader, JavaScript's too, holds exactly.
+MAX_NUMBER = 9_007_199_254_740_991
+
+Role = Literal["owner", "admin", "member"]
+HistoryMode = Literal["join", "all"]
+PostingMode = Literal["all", "admins"]
 EntryType = Literal["message", "edited", "recalled", "reaction", "member", "conversation"]
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 PositiveNumber = Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
 RequestIdText = Annotated[str, Meta(min_length=1, max_length=REQUEST_ID_MAX)]
 # A lone `$` would take "text\n" too; `\\Z` is not known to the readers of our OpenAPI document.
 KindText = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9._-]+$(?!\n)")]
+GroupName = Annotated[str, Meta(min_length=1, max_length=MAX_GROUP_NAME)]
+InviteCode = Annotated[str, Meta(min_length=1, max_length=MAX_INVITE_CODE)]
+InviteSeconds = Annotated[int, Meta(ge=1, le=MAX_INVITE_SECONDS)]
 
 
 class Request(Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=True):
@@ -130,17 +141,23 @@ class Conversations(Request, frozen=True, kw_only=True, tag="conversations", omi
 
 
 class GroupCreate(Request, frozen=True, kw_only=True, tag="group.create", omit_defaults=True):
-    """A new group with its first members beside the creator, who owns it. Its creation is entry 1."""
+    """A new group with its first members beside the creator, who owns it. Its creation is entry 1.
 
-    name: Annotated[str, Meta(min_length=1, max_length=MAX_GROUP_NAME)]
+    `history` says what newcomers see: entries from their join on, or all. `posting`: who may write.
+    """
+
+    name: GroupName
     members: Annotated[list[str], Meta(max_length=MAX_NEW_MEMBERS)] = []
+    history: HistoryMode = "join"
+    posting: PostingMode = "all"
 
 
 class GroupAdd(Request, frozen=True, kw_only=True, tag="group.add", omit_defaults=True):
-    """One more member, who sees entries from here on."""
+    """One more member; or another `role` for one who is a member. `owner` hands the group over."""
 
     conv: str
     user: str
+    role: Role | None = None
 
 
 class GroupRemove(Request, frozen=True, kw_only=True, tag="group.remove", omit_defaults=True):
@@ -214,6 +231,71 @@ class Report(Request, frozen=True, kw_only=True, tag="report", omit_defaults=Tru
     text: Annotated[str, Meta(max_length=MAX_REPORT_TEXT)] | None = None
 
 
+class GroupUpdate(Request, frozen=True, kw_only=True, tag="group.update", omit_defaults=True):
+    """What is left out stays as it is. Another `history` is for those who join later."""
+
+    conv: str
+    name: GroupName | None = None
+    history: HistoryMode | None = None
+    posting: PostingMode | None = None
+
+
+class GroupDissolve(Request, frozen=True, kw_only=True, tag="group.dissolve", omit_defaults=True):
+    """Everybody is told, and then nobody is a member."""
+
+    conv: str
+
+
+class GroupMute(Request, frozen=True, kw_only=True, tag="group.mute", omit_defaults=True):
+    """That member does not write until then (ms since 1970), or until `remove`."""
+
+    conv: str
+    user: str
+    until: PositiveNumber | None = None
+    remove: bool = False
+
+
+class Mute(Request, frozen=True, kw_only=True, tag="mute", omit_defaults=True):
+    """No notifications of this conversation for oneself until then (ms since 1970), or until `remove`."""
+
+    conv: str
+    until: PositiveNumber | None = None
+    remove: bool = False
+
+
+class GroupInvite(Request, frozen=True, kw_only=True, tag="group.invite", omit_defaults=True):
+    """A code by which whoever has it joins, for some time and so many of them, or without end."""
+
+    conv: str
+    expires_in: InviteSeconds | None = None
+    uses: PositiveNumber | None = None
+
+
+class GroupInvites(Request, frozen=True, kw_only=True, tag="group.invites", omit_defaults=True):
+    """The codes that are good, for owner and admins."""
+
+    conv: str
+
+
+class GroupUninvite(Request, frozen=True, kw_only=True, tag="group.uninvite", omit_defaults=True):
+    """That code is good for nothing from here on."""
+
+    conv: str
+    code: InviteCode
+
+
+class GroupJoin(Request, frozen=True, kw_only=True, tag="group.join", omit_defaults=True):
+    code: InviteCode
+
+
+class GroupGet(Request, frozen=True, kw_only=True, tag="group.get", omit_defaults=True):
+    """A group, and a page of its members by name."""
+
+    conv: str
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_SYNC_LIMIT)] = 100
+
+
 AnyRequest = (
     Send
     | Edit
@@ -237,6 +319,15 @@ AnyRequest = (
     | Blocks
     | Users
     | Report
+    | GroupUpdate
+    | GroupDissolve
+    | GroupMute
+    | Mute
+    | GroupInvite
+    | GroupInvites
+    | GroupUninvite
+    | GroupJoin
+    | GroupGet
 )
 OPS: dict[str, type[AnyRequest]] = {
     "send": Send,
@@ -261,6 +352,15 @@ OPS: dict[str, type[AnyRequest]] = {
     "blocks": Blocks,
     "users": Users,
     "report": Report,
+    "group.update": GroupUpdate,
+    "group.dissolve": GroupDissolve,
+    "group.mute": GroupMute,
+    "mute": Mute,
+    "group.invite": GroupInvite,
+    "group.invites": GroupInvites,
+    "group.uninvite": GroupUninvite,
+    "group.join": GroupJoin,
+    "group.get": GroupGet,
 }
 
 
@@ -320,6 +420,7 @@ class ConversationSummary(Struct, frozen=True, kw_only=True, omit_defaults=True)
     mode: Literal["small", "large"] | None = None
     name: str | None = None
     last: LastMessage | None = None
+    muted_until: int | None = None
 
 
 class ConversationPage(Struct, frozen=True, kw_only=True):
@@ -350,6 +451,58 @@ class SyncReset(Struct, frozen=True, kw_only=True):
     epoch: str
     head: int
     conversations: list[ConversationSummary]
+    more: bool
+
+
+class Invited(Struct, frozen=True, kw_only=True):
+    """A code of one's making. `expires` in ms since 1970; `uses`: how many may join by it; None: no end."""
+
+    re: str | None
+    ok: Literal[True] = True
+    code: str
+    expires: int | None
+    uses: int | None
+
+
+class Invite(Struct, frozen=True, kw_only=True):
+    """A code that is good: who made it, how many have joined by it, and how many more may (None: no end)."""
+
+    code: str
+    by: str
+    ts: int
+    expires: int | None
+    uses: int | None
+    used: int
+
+
+class InvitePage(Struct, frozen=True, kw_only=True):
+    """In the order of their codes."""
+
+    re: str | None
+    ok: Literal[True] = True
+    conv: str
+    invites: list[Invite]
+
+
+class GroupMember(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`muted_until`: where this member may not write before then (ms since 1970)."""
+
+    user: str
+    role: Role
+    muted_until: int | None = None
+
+
+class GroupPage(Struct, frozen=True, kw_only=True):
+    """A group with a page of its members, by name."""
+
+    re: str | None
+    ok: Literal[True] = True
+    conv: str
+    name: str
+    mode: Literal["small", "large"]
+    history: HistoryMode
+    posting: PostingMode
+    members: list[GroupMember]
     more: bool
 
 
@@ -388,6 +541,10 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None = None
     mode: Literal["small", "large"] | None = None
     members: list[str] = []
+    role: Role | None = None
+    history: HistoryMode | None = None
+    posting: PostingMode | None = None
+    until: int | None = None
 
 
 class HistoryPage(Struct, frozen=True, kw_only=True):
@@ -512,6 +669,9 @@ Reply = (
     | BlockPage
     | UserPage
     | ReportDone
+    | Invited
+    | InvitePage
+    | GroupPage
 )
 
 
@@ -609,16 +769,20 @@ class MentionUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="me
 
 
 class MemberUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="member", omit_defaults=True):
-    """Somebody joined, left or was removed, by whom. `name` and `mode` are told to who joins."""
+    """Somebody joined, left, was removed, has another `role`, or may not write (until then, if that ends by
+    itself) or may again; by whom. `name` and `mode` are told to who joins.
+    """
 
     ts: int
     conv: str
     message_id: int
-    action: Literal["joined", "left", "removed"]
+    action: Literal["joined", "left", "removed", "role", "muted", "unmuted"]
     user: str
     by: str
     name: str | None = None
     mode: Literal["small", "large"] | None = None
+    role: Role | None = None
+    until: int | None = None
     id: str | None = None
     device: str | None = None
 
@@ -626,16 +790,20 @@ class MemberUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="mem
 class ConversationUpdate(
     Struct, frozen=True, kw_only=True, tag_field="type", tag="conversation", omit_defaults=True
 ):
-    """A group was created, or became large: from this message_id on its entries come by `room/{conv}`."""
+    """A group was created, became large (from this message_id on its entries come by `room/{conv}`), has another
+    name or other settings, of which those that changed are told, or is dissolved.
+    """
 
     ts: int
     conv: str
     message_id: int
-    action: Literal["created", "mode"]
+    action: Literal["created", "mode", "renamed", "settings", "dissolved"]
     by: str
     name: str | None = None
     mode: Literal["small", "large"]
     members: list[str] = []
+    history: HistoryMode | None = None
+    posting: PostingMode | None = None
     id: str | None = None
     device: str | None = None
 
@@ -649,10 +817,19 @@ class ContactUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="co
     text: str | None = None
 
 
+class MuteUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="conversation", omit_defaults=True):
+    """No entry: a device of one's own turned the notifications of a conversation off, until then, or on again."""
+
+    ts: int
+    conv: str
+    action: Literal["muted", "unmuted"]
+    until: int | None = None
+
+
 EntryUpdate = (
     MessageUpdate | EditedUpdate | RecalledUpdate | ReactionUpdate | MemberUpdate | ConversationUpdate
 )
-Update = EntryUpdate | MentionUpdate | ReadUpdate | ContactUpdate
+Update = EntryUpdate | MentionUpdate | ReadUpdate | ContactUpdate | MuteUpdate
 
 
 class ServiceRequest(Struct, frozen=True, kw_only=True, rename={"as_": "as"}):

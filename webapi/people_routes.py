@@ -53,7 +53,7 @@ class PeopleRoutes:
             {200: s.ContactBody},
             tag="people",
             body=s.AskContact,
-            body_may_miss=True,
+            may_be_empty=True,
             refuses=(403, 404),
         )
         for method, path, change in (

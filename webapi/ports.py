@@ -28,6 +28,14 @@ class Reads(Protocol):
         """A `ConversationPage`."""
         ...
 
+    def group(self, user: UserId, conv: ConvId, after: str | None, limit: int) -> bytes:
+        """A `GroupPage`. Raises: NotAMember, NotFound."""
+        ...
+
+    def invites(self, user: UserId, conv: ConvId) -> bytes:
+        """An `InvitePage`. Raises: NotAMember, NotFound, Forbidden."""
+        ...
+
     def head(self, user: UserId) -> int:
         """The newest seq of the user's inbox; 0 if there is none."""
         ...

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, TextClause
 from bridge.facts import Conversation, Facts, Known, Target, Wanted
 from bridge.store import people_store
 from bridge.store.dialect import rows
+from bridge.store.group_store import load_groups, load_invites
 from bridge.store.relay_statements import RelayStatements
 from pabal.ids import ConvId, UserId
 
@@ -16,6 +17,7 @@ def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Fa
     """Locks the conversations first, sorted; everything else is looked up under that lock."""
     loader = _Loader(connection, sql)
     facts = Facts()
+    load_invites(sql.group, loader.each, facts, keys)
     loader.conversations(facts, keys)
     loader.known(facts, keys)
     facts.accounts = people_store.load(connection, sql.people, keys.accounts, keys.people, facts.people)
@@ -23,6 +25,7 @@ def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Fa
     loader.reads(facts, keys)
     loader.targets(facts, keys)
     loader.members(facts, keys)
+    load_groups(sql.group, loader.each, facts, keys)
     return facts
 
 
@@ -36,8 +39,10 @@ class _Loader:
 
     def conversations(self, facts: Facts, keys: Wanted) -> None:
         found = self.each(self._sql.load_conversations, sorted(keys.conversations))
-        for conv, kind, mode, head, ordinal, name in found:
-            facts.conversations[ConvId(conv)] = Conversation(kind, mode, head, ordinal, name)
+        for conv, kind, mode, head, ordinal, name, history, posting in found:
+            facts.conversations[ConvId(conv)] = Conversation(
+                kind, mode, head, ordinal, name, history, posting
+            )
 
     def known(self, facts: Facts, keys: Wanted) -> None:
         for statement, known in (
@@ -73,12 +78,18 @@ class _Loader:
 
     def members(self, facts: Facts, keys: Wanted) -> None:
         """All members of small groups get copies; of a large one only those that somebody acts on matter."""
-        small = [conv for conv in keys.groups if conv in facts.conversations and not _is_large(facts, conv)]
+        small = [
+            conv
+            for conv in keys.groups
+            if conv in facts.conversations and (not _is_large(facts, conv) or conv in keys.group.whole)
+        ]
         asked = sorted(pair for pair in keys.members if _is_large(facts, pair[0]))
         for statement, members in ((self._sql.load_rosters, small), (self._sql.load_roles, asked)):
-            for conv, user, role, visible_from in self.each(statement, members):
+            for conv, user, role, visible_from, silenced in self.each(statement, members):
                 facts.roles.setdefault(ConvId(conv), {})[UserId(user)] = role
                 facts.visible_from[ConvId(conv), UserId(user)] = visible_from
+                if silenced is not None:
+                    facts.group.silenced[ConvId(conv), UserId(user)] = silenced
 
 
 def _is_large(facts: Facts, conv: ConvId) -> bool:

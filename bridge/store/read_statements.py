@@ -55,7 +55,7 @@ class ReadStatements:
             " WHERE conv_id = :conv AND to_id IS NULL ORDER BY user_id LIMIT 500"
         )
         self.mine = text(
-            "SELECT conv_id, read_upto, read_ordinal, visible_from FROM member"
+            "SELECT conv_id, read_upto, read_ordinal, visible_from, muted_until FROM member"
             " WHERE user_id = :user AND conv_id > :after AND to_id IS NULL ORDER BY conv_id LIMIT :limit"
         )
         self.conversations = text(

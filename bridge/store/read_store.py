@@ -9,6 +9,7 @@ from bridge.ports import StoredQueues
 from bridge.relation import Relation
 from bridge.store import dialect, queue_store
 from bridge.store.dialect import rows
+from bridge.store.group_queries import GroupQueries
 from bridge.store.people_queries import PeopleQueries
 from bridge.store.read_statements import ReadStatements
 from bridge.updates import StoredMessage, StoredUpdate
@@ -35,6 +36,7 @@ class Snapshot:
         self._connection = connection
         self._sql = sql
         self.people = PeopleQueries(connection)
+        self.groups = GroupQueries(connection)
 
     def head(self, user: UserId) -> tuple[int, int]:
         """`(head, min_seq)` of an inbox; (0, 1) for one that is still empty."""
@@ -107,8 +109,8 @@ class Snapshot:
     def receipts(self, conv: ConvId) -> list[tuple[str, int, int]]:
         return [tuple(row) for row in self._connection.execute(self._sql.receipts, {"conv": conv})]
 
-    def mine(self, user: UserId, after: str, limit: int) -> list[tuple[str, int, int, int]]:
-        """`(conv_id, read_upto, read_ordinal, visible_from)`, by conversation id."""
+    def mine(self, user: UserId, after: str, limit: int) -> list[tuple[str, int, int, int, int | None]]:
+        """`(conv_id, read_upto, read_ordinal, visible_from, muted_until)`, by conversation id."""
         found = self._connection.execute(self._sql.mine, {"user": user, "after": after, "limit": limit})
         return [tuple(row) for row in found]
 

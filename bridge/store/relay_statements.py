@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import TextClause, text
 
 from bridge.store.dialect import Dialect, Type
+from bridge.store.group_store import GroupStatements
 from bridge.store.people_store import PeopleStatements
 from bridge.store.queue_store import QueueStatements
 
@@ -21,17 +22,18 @@ class RelayStatements:
 
     def __init__(self, d: Dialect) -> None:
         self.load_conversations = text(
-            f"SELECT conv_id, kind, mode, head, ordinal, name FROM conversation WHERE conv_id {d.among('keys')}"
-            f" ORDER BY conv_id{d.row_lock}"
+            f"SELECT conv_id, kind, mode, head, ordinal, name, history, posting FROM conversation"
+            f" WHERE conv_id {d.among('keys')} ORDER BY conv_id{d.row_lock}"
         )
         self.load_known_direct = _load_known(d, "direct_message")
         self.load_known_group = _load_known(d, "group_message")
         self.load_rosters = text(
-            "SELECT m.conv_id, m.user_id, m.role, m.visible_from FROM member AS m"
+            "SELECT m.conv_id, m.user_id, m.role, m.visible_from, m.silenced_until FROM member AS m"
             f" WHERE m.conv_id {d.among('keys')} AND m.to_id IS NULL ORDER BY m.conv_id, m.user_id"
         )
         self.load_roles = text(
-            f"SELECT m.conv_id, m.user_id, m.role, m.visible_from FROM {d.each('keys')} CROSS JOIN member AS m"
+            "SELECT m.conv_id, m.user_id, m.role, m.visible_from, m.silenced_until"
+            f" FROM {d.each('keys')} CROSS JOIN member AS m"
             f" WHERE m.conv_id = {d.field(0)} AND m.user_id = {d.field(1)} AND m.to_id IS NULL"
         )
         self.people = PeopleStatements(d)
@@ -67,11 +69,12 @@ class RelayStatements:
         self.insert_direct = _insert_messages(d, "direct_message")
         self.insert_group = _insert_messages(d, "group_message")
         self.upsert_conversations = text(
-            "INSERT INTO conversation (conv_id, kind, mode, head, ordinal, name, created_ts)"
-            f" SELECT {d.fields('text', 'text', 'text', 'bigint', 'bigint', 'text', 'bigint')}"
+            "INSERT INTO conversation (conv_id, kind, mode, head, ordinal, name, created_ts, history, posting)"
+            f" SELECT {d.fields('text', 'text', 'text', 'bigint', 'bigint', 'text', 'bigint', 'text', 'text')}"
             f" FROM {d.each('rows')} WHERE true"
             " ON CONFLICT (conv_id) DO UPDATE SET"
-            " head = excluded.head, ordinal = excluded.ordinal, mode = excluded.mode"
+            " head = excluded.head, ordinal = excluded.ordinal, mode = excluded.mode, name = excluded.name,"
+            " history = excluded.history, posting = excluded.posting"
         )
         self.upsert_reads = text(
             "INSERT INTO member (conv_id, user_id, from_id, visible_from, role,"
@@ -85,7 +88,7 @@ class RelayStatements:
         self.upsert_joins = text(
             "INSERT INTO member (conv_id, user_id, from_id, visible_from, role,"
             " delivered_upto, read_upto, read_ordinal)"
-            f" SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, {d.field(2, 'bigint')},"
+            f" SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, {d.field(5, 'bigint')},"
             f" {d.field(3)}, 0, {d.field(2, 'bigint')}, {d.field(4, 'bigint')}"
             f" FROM {d.each('rows')} WHERE true"
             " ON CONFLICT (conv_id, user_id) DO UPDATE SET from_id = excluded.from_id, to_id = NULL,"
@@ -128,6 +131,7 @@ class RelayStatements:
             text(f"DELETE FROM {table} WHERE client_id = :client_id")
             for table in ("mqtt_session", "mqtt_delivery", "mqtt_incoming")
         ]
+        self.group = GroupStatements(d)
         self.queues = QueueStatements(d)
         self.upsert_retained = text(
             "INSERT INTO retained (topic, payload, qos, properties, expires)"

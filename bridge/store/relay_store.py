@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from bridge.commands import Command, DeleteSession, SaveQueues, SaveRetained, SaveSession
 from bridge.decide import SMALL_LIMIT, decide
+from bridge.entries import MAX_MEMBERS
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
-from bridge.store import dialect, people_store, queue_store
+from bridge.store import dialect, group_store, people_store, queue_store
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.faults import NO_FAULTS, Faults
@@ -68,6 +69,7 @@ class RelayStore:
         retention: Retention | None = None,
         small_limit: int = SMALL_LIMIT,
         recall_window_ms: int = 0,
+        max_members: int = MAX_MEMBERS,
         faults: Faults = NO_FAULTS,
     ) -> None:
         self._writer = writer
@@ -76,6 +78,7 @@ class RelayStore:
         self._clock_ms = clock_ms
         self._small_limit = small_limit
         self._recall_window_ms = recall_window_ms
+        self._max_members = max_members
         self._faults = faults
         self._trimmer = Trimmer(writer, retention or Retention(), clock_ms)
 
@@ -112,6 +115,7 @@ class RelayStore:
             ts=ts,
             small_limit=self._small_limit,
             recall_window_ms=self._recall_window_ms,
+            max_members=self._max_members,
         )
         deliveries = self._write_entries(connection, plan, ts)
         _write_positions(connection, self._sql, plan, batch.positions)
@@ -148,6 +152,7 @@ class RelayStore:
             if written:
                 connection.execute(statement, {"rows": rows(written)})
         people_store.write(connection, self._sql.people, plan.people)
+        group_store.write(connection, self._sql.group, plan, ts)
         if not plan.inbox:
             return {}
         new = counts(plan.inbox)
@@ -170,7 +175,10 @@ def rows_of(value: dict[UserId, tuple[int, int]]) -> str:
 
 
 def _conversation_rows(plan: Plan, ts: int) -> list[tuple[Any, ...]]:
-    return [(conv, c.kind, c.mode, c.head, c.ordinal, c.name, ts) for conv, c in plan.conversations.items()]
+    return [
+        (conv, c.kind, c.mode, c.head, c.ordinal, c.name, ts, c.history, c.posting)
+        for conv, c in plan.conversations.items()
+    ]
 
 
 def _write_positions(

@@ -92,6 +92,14 @@ conversation = Table(
     Column("ordinal", BigInteger, nullable=False),
     Column("name", Text),
     Column("created_ts", BigInteger, nullable=False),
+    Column(
+        "history",
+        String(8),
+        nullable=False,
+        server_default="join",
+        comment="what newcomers see: join, all",
+    ),
+    Column("posting", String(8), nullable=False, server_default="all", comment="who may write: all, admins"),
     sqlite_with_rowid=False,
 )
 
@@ -107,7 +115,27 @@ member = Table(
     Column("delivered_upto", BigInteger, nullable=False),
     Column("read_upto", BigInteger, nullable=False),
     Column("read_ordinal", BigInteger, nullable=False, comment="ordinal of the entry read up to"),
+    Column("silenced_until", BigInteger, comment="may not write before, say the admins"),
+    Column("muted_until", BigInteger, comment="wants no notifications before"),
     Index(None, "user_id", "conv_id"),
+    sqlite_with_rowid=False,
+)
+
+invite = Table(
+    "invite",
+    metadata,
+    Column("code", _name(32), primary_key=True),
+    Column("conv_id", _conv, nullable=False),
+    Column("created_by", _user, nullable=False),
+    Column("device", _device, nullable=False),
+    Column("id", String(64), comment="the request that made it"),
+    Column("digest", String(24), nullable=False, comment="of the request; empty without an id"),
+    Column("created_ts", BigInteger, nullable=False),
+    Column("expires_ts", BigInteger),
+    Column("uses", BigInteger, comment="how many may join by it; null: no end"),
+    Column("used", BigInteger, nullable=False, comment="how many have"),
+    Column("ended_ts", BigInteger, comment="taken back then"),
+    UniqueConstraint("conv_id", "created_by", "device", "id"),
     sqlite_with_rowid=False,
 )
 

@@ -176,7 +176,7 @@ def test_unknown_fields_are_ignored_in_every_operation(form):
             "report": {"reason": "spam", "text": "x"},
             "contact.request": {"text": "x"},
         }.get(op, {"conv": "a~b"})
-        plain = {"op": op, "message_id": 3, "user": "b", "name": "g", **fields}
+        plain = {"op": op, "message_id": 3, "user": "b", "name": "g", "code": "c", **fields}
         answer = read(plain, form)
         assert isinstance(answer, kind)
         assert read({**plain, "later": {"nobody": ["knows"]}, "x": None}, form) == answer

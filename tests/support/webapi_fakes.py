@@ -10,7 +10,7 @@ from msgspec import Raw
 from pabal import codec
 from pabal import messages as m
 from pabal.errors import NotAMember, NotFound, PabalError, Unavailable
-from pabal.ids import ConvId, DeviceId, UserId, direct, is_direct, members_of, parse_conv, parse_user
+from pabal.ids import ConvId, DeviceId, UserId, direct, group, is_direct, members_of, parse_conv, parse_user
 
 EPOCH = "e1"
 
@@ -92,6 +92,12 @@ class FakeChat:
             ]
             return codec.encode(m.ConversationPage(re=None, conversations=rows, more=len(rest) > limit))
 
+    def group(self, _user: UserId, _conv: ConvId, _after: str | None, _limit: int) -> bytes:
+        raise NotFound("no such group", field="conv")
+
+    def invites(self, _user: UserId, _conv: ConvId) -> bytes:
+        raise NotFound("no such group", field="conv")
+
     def head(self, user: UserId) -> int:
         with self.guard:
             return len(self.inboxes.get(user, []))
@@ -142,6 +148,12 @@ class FakeChat:
             case m.Report():
                 self.reports += 1
                 return m.ReportDone(re=read.id, report=1, dup=self.reports > 1)
+            case m.GroupCreate():
+                return m.Committed(re=read.id, conv=group(b"8 bytes!"), message_id=1, ts=1)
+            case m.GroupAdd() | m.GroupRemove() | m.GroupLeave() | m.GroupUpdate() | m.GroupDissolve():
+                raise NotFound("no such group", field="conv")
+            case m.GroupMute() | m.GroupInvite() | m.GroupUninvite() | m.GroupJoin():
+                raise NotFound("no such group", field="conv")
             case _:
                 return m.Done(re=read.id)
 
