@@ -13,18 +13,21 @@ from bridge.commands import (
     ChangeMessage,
     Command,
     CreateGroup,
-    Entry,
+    ExpireMessage,
+    HideMessage,
     ReadCommand,
     SendCommand,
 )
-from bridge.entries import Batch, again, answer, append, copy_to
+from bridge.entries import Batch, again, answer, append, copy_to, done
 from bridge.facts import Conversation, Facts
 from bridge.group_rules import change_member, create_group
-from bridge.message_rules import change_message
+from bridge.hide_rules import hide_message
+from bridge.message_rules import change_message, expire_message
 from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
 from bridge.people_rules import change_block, change_contact, check_writes
 from bridge.plan import Extra, InboxEntry, Plan, ReadRow
 from bridge.report_rules import make_report
+from bridge.send_rules import check_everybody, check_reply, content_of, expiry_of
 from bridge.updates import mention_update, raw_body
 from pabal import codec, ids
 from pabal import messages as m
@@ -65,8 +68,10 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
     if command.user not in batch.facts.accounts:
         raise Unauthorized("this account is not active")
     state, recipients = _recipients(batch, command)
-    if command.reply_to is not None and command.reply_to > state.head:
-        raise NotFound("no such message in this conversation", field="reply_to")
+    check_reply(batch, command, state)
+    check_everybody(batch, command)
+    content, forward_of = content_of(batch, command)
+    expires = expiry_of(batch, command)
     if state.kind == "direct" and state.head == 0:
         for user in recipients:
             batch.plan.reads[command.conv, user] = ReadRow(command.conv, user, 0, 0)
@@ -75,21 +80,24 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
         command,
         state,
         "message",
-        kind=command.kind,
-        text=command.text,
-        body=command.body,
-        extra=_extra(command),
+        kind=content.kind,
+        text=content.text,
+        body=content.body,
+        extra=_extra(command, forward_of),
+        expires=expires,
     )
     update = m.MessageUpdate(
         ts=batch.ts,
         conv=command.conv,
         message_id=message_id,
         from_=command.user,
-        kind=command.kind,
-        text=command.text,
-        body=raw_body(command.body),
+        kind=content.kind,
+        text=content.text,
+        body=raw_body(content.body),
         reply_to=command.reply_to,
         mentions=list(command.mentions),
+        forward_of=forward_of,
+        expires=expires,
     )
     if state.is_large:
         batch.plan.rooms.append((command.conv, codec.room_entry(update)))
@@ -131,10 +139,10 @@ def _tell_mentioned(batch: Batch, command: SendCommand, update: m.MessageUpdate)
         copy_to(batch, command, named, mention_update(update))
 
 
-def _extra(command: SendCommand) -> Extra | None:
-    if command.reply_to is None and not command.mentions:
+def _extra(command: SendCommand, forward_of: m.Forwarded | None) -> Extra | None:
+    if command.reply_to is None and not command.mentions and forward_of is None:
         return None
-    return Extra(reply_to=command.reply_to, mentions=list(command.mentions))
+    return Extra(reply_to=command.reply_to, mentions=list(command.mentions), forward_of=forward_of)
 
 
 def _read(batch: Batch, command: ReadCommand) -> bytes | None:
@@ -164,10 +172,6 @@ def _ack(batch: Batch, command: AckCommand) -> bytes | None:
     return done(command)
 
 
-def done(command: Entry) -> bytes | None:
-    return None if command.request_id is None else codec.encode(m.Done(re=command.request_id))
-
-
 # The rest is the broker's own upkeep, which needs no decision.
 _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     SendCommand: _send,
@@ -179,4 +183,6 @@ _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     ChangeContact: change_contact,
     ChangeBlock: change_block,
     MakeReport: make_report,
+    ExpireMessage: expire_message,
+    HideMessage: hide_message,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridge.commands import LogCommand
+from bridge.commands import Entry, LogCommand
 from bridge.facts import Conversation, Facts, Known, Target
 from bridge.plan import Extra, InboxEntry, MessageRow, Plan, ReadRow
 from pabal import codec, ids
@@ -47,6 +47,11 @@ def answer(command: LogCommand, message_id: int, ts: int, *, dup: bool) -> bytes
     )
 
 
+def done(command: Entry) -> bytes | None:
+    """The answer to what makes no entry."""
+    return None if command.request_id is None else codec.encode(m.Done(re=command.request_id))
+
+
 def append(
     batch: Batch,
     command: LogCommand,
@@ -58,6 +63,7 @@ def append(
     body: str | None = None,
     extra: Extra | None = None,
     target: int | None = None,
+    expires: int | None = None,
     first: bool = True,
 ) -> int:
     """Give the entry its number and its row. Returns the message_id.
@@ -89,9 +95,10 @@ def append(
             None if extra is None else codec.encode(extra).decode(),
             batch.ts,
             target,
+            expires,
         )
     )
-    facts.targets[conv, message_id] = Target(command.user, type_, batch.ts)
+    facts.targets[conv, message_id] = Target(command.user, type_, batch.ts, expires=expires)
     if target is None:
         plan.reads[conv, command.user] = ReadRow(conv, command.user, message_id, state.ordinal)
     if request_id is not None:
@@ -109,6 +116,6 @@ def copy_to(
     conv, message_id = update.conv, update.message_id
     for user in users:
         theirs = tail
-        if user == author:
+        if user == author and command.device:  # no device asked for what the server does itself
             theirs = codec.with_sender_fields(tail, command.device, command.request_id)
         inbox.append(InboxEntry(user, str(type_), conv, message_id, None, theirs))

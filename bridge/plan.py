@@ -8,6 +8,7 @@ import msgspec
 
 from bridge.facts import Conversation, Mode
 from bridge.people_facts import PeoplePlan
+from pabal import messages as m
 from pabal.errors import PabalError
 from pabal.ids import ConvId, UserId
 
@@ -27,6 +28,7 @@ class MessageRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     extra: str | None
     ts: int
     target: int | None = None
+    expires_ts: int | None = None
 
 
 class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,6 +43,8 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
     members: list[str] = []
     emoji: str | None = None
     removed: bool = False
+    forward_of: m.Forwarded | None = None
+    expired: bool = False
 
 
 class ReadRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -115,6 +119,7 @@ class Plan:
     contents: dict[tuple[ConvId, int], ContentRow] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId, str], int | None] = field(default_factory=dict)
     people: PeoplePlan = field(default_factory=PeoplePlan)
+    hidden: list[tuple[UserId, ConvId, int]] = field(default_factory=list)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

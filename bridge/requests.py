@@ -9,6 +9,7 @@ from bridge.commands import (
     check_ack,
     check_change,
     check_group_create,
+    check_hide,
     check_member_change,
     check_read,
     check_send,
@@ -58,7 +59,7 @@ def right_refusal(source: Source, request: m.AnyRequest) -> PabalError | None:
     return None
 
 
-def command_of(  # noqa: PLR0911 -- one line for each kind of request is the table
+def command_of(  # noqa: C901, PLR0911 -- one line for each kind of request is the table
     source: Source, request: m.AnyRequest
 ) -> Command:
     """What the committer is to do for a request that writes.
@@ -76,6 +77,8 @@ def command_of(  # noqa: PLR0911 -- one line for each kind of request is the tab
             return check_ack(source, request)
         case m.GroupCreate():
             return check_group_create(source, request)
+        case m.Delete():
+            return check_hide(source, request)
         case m.GroupAdd() | m.GroupRemove() | m.GroupLeave():
             return check_member_change(source, request)
         case m.ContactRequest() | m.ContactAccept() | m.ContactRemove():

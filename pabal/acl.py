@@ -89,7 +89,7 @@ def may_subscribe(  # noqa: PLR0911 -- one line for each kind of topic is the ta
             return False
 
 
-_READING = (m.Sync, m.History, m.Conversations, m.Read, m.Ack, m.Contacts, m.Blocks, m.Users)
+_READING = (m.Sync, m.History, m.Conversations, m.Read, m.Ack, m.Delete, m.Contacts, m.Blocks, m.Users)
 # They change who reaches whom, which is nothing for a thing that was made to do one of both.
 _BOTH = (m.ContactRequest, m.ContactAccept, m.ContactRemove, m.BlockAdd, m.BlockRemove)
 

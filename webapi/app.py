@@ -12,6 +12,7 @@ from bridge.accounts.service import Accounts
 from webapi import message_routes, openapi, problems
 from webapi.account_routes import AccountRoutes
 from webapi.limits import Limits
+from webapi.message_life_routes import MessageLifeRoutes
 from webapi.message_routes import MessageRoutes
 from webapi.operation_routes import OperationRoutes, add_documents
 from webapi.people_routes import PeopleRoutes
@@ -66,6 +67,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     AccountRoutes(services.accounts, limits, settings).register(api)
     MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
     PeopleRoutes(services.accounts, services.reads.people, services.relay).register(api)
+    MessageLifeRoutes(services.relay).register(api)
     OperationRoutes(services.accounts, services.relay, settings).register(api)
     document = openapi.describe(app, spec)
     add_documents(app, document)

@@ -175,6 +175,7 @@ def test_unknown_fields_are_ignored_in_every_operation(form):
             "users": {"q": "bo"},
             "report": {"reason": "spam", "text": "x"},
             "contact.request": {"text": "x"},
+            "delete": {"conv": "a~b", "target": 1},
         }.get(op, {"conv": "a~b"})
         plain = {"op": op, "message_id": 3, "user": "b", "name": "g", **fields}
         answer = read(plain, form)

@@ -27,6 +27,7 @@ def test_each_operation_is_known_by_its_tag():
         "group.create", "group.add", "group.remove", "group.leave",
         "contact.request", "contact.accept", "contact.remove", "contacts", "block.add", "block.remove", "blocks",
         "users", "report",
+        "delete",
     }  # fmt: skip
     for op, kind in m.OPS.items():
         assert msgspec.inspect.type_info(kind).tag == op

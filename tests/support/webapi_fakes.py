@@ -134,6 +134,8 @@ class FakeChat:
             case m.Conversations():
                 page = self.conversations(user, read.after, read.limit)
                 return {**msgspec.json.decode(page), "re": read.id}
+            case m.Edit() | m.Recall() | m.React():
+                return self._change(user, read)
             case _:
                 return m.Done(re=read.id)
 
@@ -160,6 +162,15 @@ class FakeChat:
             )
         self.known[key] = m.Committed(re=send.id, conv=conv, message_id=made.message_id, ts=1)
         return self.known[key]
+
+    def _change(self, user: UserId, asked: m.Edit | m.Recall | m.React) -> m.Committed:
+        conv = parse_conv(asked.conv)
+        if user not in members_of(conv):
+            raise NotAMember("not in this conversation")
+        log = self.convs.get(conv, [])
+        if asked.target > len(log):
+            raise NotFound("no such message", field="target")
+        return m.Committed(re=asked.id, conv=conv, message_id=len(log) + 1, ts=1)
 
     def _check_up(self) -> None:
         if not self.is_up:
