@@ -16,6 +16,7 @@ from bridge.changes import ChangePoller
 from bridge.decide import SMALL_LIMIT
 from bridge.durable import Inbox, Members, Sessions
 from bridge.entries import MAX_MEMBERS
+from bridge.expiry import Sweeper
 from bridge.ports import Outbound
 from bridge.reads import Reads
 from bridge.relay import Relay
@@ -78,9 +79,10 @@ class Bridge:
             _tune_committer(self._writer)
             begun = begin(self._writer, self._witness)
         self._generation = begun.batch // meta.GENERATION
-        self._store = ReadStore(self._reader)
+        self._store = ReadStore(self._reader, faults.now_ms)
         self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
+        self._sweeper: Sweeper | None = None
         self._watching: asyncio.Task[None] | None = None
         self._stopped = False
         self._checkpointer = _checkpointer(self._writer)
@@ -123,6 +125,8 @@ class Bridge:
         self.relay.published(republished)
         self._changes = ChangePoller(self._store, self._executor, outbound)
         await self._changes.start()
+        self._sweeper = Sweeper(self._store, self._executor, self.relay)
+        self._sweeper.start()
         self._watching = loop.create_task(self._watch())
 
     async def lost(self) -> None:
@@ -145,6 +149,8 @@ class Bridge:
         self._stopped = True
         if self._changes is not None:
             await self._changes.stop()
+        if self._sweeper is not None:
+            await self._sweeper.stop()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)

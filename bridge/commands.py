@@ -39,6 +39,9 @@ class SendCommand(msgspec.Struct, frozen=True, gc=False):
     body: str | None
     reply_to: int | None
     mentions: Sequence[str]
+    # The conversation and number of what is forwarded, and for how long the content is kept.
+    forward_of: tuple[ConvId, int] | None = None
+    lifetime_ms: int | None = None
 
     @property
     def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
@@ -100,6 +103,22 @@ class ChangeMessage(msgspec.Struct, frozen=True, gc=False):
         return (self.conv, self.user, self.device, self.request_id)
 
 
+class ExpireMessage(ChangeMessage, frozen=True, gc=False):
+    """The time of a message is over: the server itself takes its content away, in the name of who wrote it (`user`).
+    There is no device behind it, and nobody waits for a reply.
+    """
+
+
+class HideMessage(msgspec.Struct, frozen=True, gc=False):
+    """A user hides a message from the own view; no entry, and nobody else is told."""
+
+    user: UserId
+    device: DeviceId
+    request_id: str | None
+    conv: ConvId
+    target: int
+
+
 class ReadCommand(msgspec.Struct, frozen=True, gc=False):
     user: UserId
     device: DeviceId
@@ -138,7 +157,7 @@ class SaveQueues:
 
 LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | GroupLogCommand
 """What makes an entry in a conversation, and is known again by its id."""
-Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand | GroupCommand
+Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand | GroupCommand | HideMessage
 Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues
 Command = Entry | Upkeep
 
@@ -148,9 +167,8 @@ def check_send(source: Source, request: m.Send) -> SendCommand:
 
     Raises: errors.PabalError, the refusal.
     """
-    for name in ("forward_of", "expires_in", "attachments"):
-        if getattr(request, name) is not None:
-            raise BadRequest("this server does not offer it yet", field=name)
+    if request.attachments is not None:
+        raise BadRequest("this server does not offer it yet", field="attachments")
     for name in ("id", "kind", "text"):
         if "\0" in (getattr(request, name) or ""):
             # PostgreSQL has no place for it, and SQLite would end the text there.
@@ -163,7 +181,18 @@ def check_send(source: Source, request: m.Send) -> SendCommand:
         name if name == EVERYBODY else ids.parse_user(name, field="mentions") for name in request.mentions
     ]
     body = None if request.body is None else codec.encode(request.body).decode()
-    content = (conv, request.kind, request.text, request.body, request.reply_to, mentions)
+    content: Sequence[object] = (
+        conv, request.kind, request.text, request.body, request.reply_to, mentions,
+    )  # fmt: skip
+    forward_of = None
+    if request.forward_of is not None:
+        forward_of = (
+            own_conv(source, request.forward_of.conv, field="forward_of"),
+            request.forward_of.message_id,
+        )
+    if forward_of is not None or request.expires_in is not None:
+        # Others keep the digest that they had before there were these fields.
+        content = (*content, forward_of, request.expires_in)
     return SendCommand(
         source.user,
         source.device,
@@ -175,7 +204,15 @@ def check_send(source: Source, request: m.Send) -> SendCommand:
         body,
         request.reply_to,
         mentions,
+        forward_of,
+        None if request.expires_in is None else request.expires_in * 1000,
     )
+
+
+def check_hide(source: Source, request: m.Delete) -> HideMessage:
+    """Raises: errors.PabalError, the refusal."""
+    conv = own_conv(source, request.conv)
+    return HideMessage(source.user, source.device, request.id, conv, request.target)
 
 
 def check_change(source: Source, request: m.Edit | m.Recall | m.React) -> ChangeMessage:
@@ -211,11 +248,11 @@ def check_change(source: Source, request: m.Edit | m.Recall | m.React) -> Change
     )
 
 
-def own_conv(source: Source, conv: str | None) -> ConvId:
+def own_conv(source: Source, conv: str | None, field: str = "conv") -> ConvId:
     """Raises: BadRequest, NotAMember."""
-    parsed = ids.parse_conv(conv)
+    parsed = ids.parse_conv(conv, field=field)
     if ids.is_direct(parsed) and source.user not in ids.members_of(parsed):
-        raise NotAMember("this conversation is between others", field="conv")
+        raise NotAMember("this conversation is between others", field=field)
     return parsed
 
 

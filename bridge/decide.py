@@ -13,6 +13,8 @@ from bridge.commands import (
     ChangeMessage,
     Command,
     CreateGroup,
+    ExpireMessage,
+    HideMessage,
     ReadCommand,
     SendCommand,
 )
@@ -28,14 +30,16 @@ from bridge.group_commands import (
     UpdateGroup,
 )
 from bridge.group_rules import create_group
+from bridge.hide_rules import hide_message
 from bridge.invite_rules import end_invite, join_by_invite, make_invite
-from bridge.message_rules import change_message
+from bridge.message_rules import change_message, expire_message
 from bridge.mute_rules import mute_conversation
 from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
 from bridge.people_rules import change_block, change_contact, check_writes
 from bridge.plan import Extra, InboxEntry, Plan, ReadRow
 from bridge.report_rules import make_report
 from bridge.role_rules import add_or_promote
+from bridge.send_rules import check_everybody, check_reply, content_of, expiry_of
 from bridge.settings_rules import dissolve_group, update_group
 from bridge.speech_rules import check_speech, silence_member
 from bridge.updates import mention_update, raw_body
@@ -79,8 +83,10 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
     if command.user not in batch.facts.accounts:
         raise Unauthorized("this account is not active")
     state, recipients = _recipients(batch, command)
-    if command.reply_to is not None and command.reply_to > state.head:
-        raise NotFound("no such message in this conversation", field="reply_to")
+    check_reply(batch, command, state)
+    check_everybody(batch, command)
+    content, forward_of = content_of(batch, command)
+    expires = expiry_of(batch, command)
     if state.kind == "direct" and state.head == 0:
         for user in recipients:
             batch.plan.reads[command.conv, user] = ReadRow(command.conv, user, 0, 0)
@@ -89,21 +95,24 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
         command,
         state,
         "message",
-        kind=command.kind,
-        text=command.text,
-        body=command.body,
-        extra=_extra(command),
+        kind=content.kind,
+        text=content.text,
+        body=content.body,
+        extra=_extra(command, forward_of),
+        expires=expires,
     )
     update = m.MessageUpdate(
         ts=batch.ts,
         conv=command.conv,
         message_id=message_id,
         from_=command.user,
-        kind=command.kind,
-        text=command.text,
-        body=raw_body(command.body),
+        kind=content.kind,
+        text=content.text,
+        body=raw_body(content.body),
         reply_to=command.reply_to,
         mentions=list(command.mentions),
+        forward_of=forward_of,
+        expires=expires,
     )
     if state.is_large:
         batch.plan.rooms.append((command.conv, codec.room_entry(update)))
@@ -146,10 +155,10 @@ def _tell_mentioned(batch: Batch, command: SendCommand, update: m.MessageUpdate)
         copy_to(batch, command, named, mention_update(update))
 
 
-def _extra(command: SendCommand) -> Extra | None:
-    if command.reply_to is None and not command.mentions:
+def _extra(command: SendCommand, forward_of: m.Forwarded | None) -> Extra | None:
+    if command.reply_to is None and not command.mentions and forward_of is None:
         return None
-    return Extra(reply_to=command.reply_to, mentions=list(command.mentions))
+    return Extra(reply_to=command.reply_to, mentions=list(command.mentions), forward_of=forward_of)
 
 
 def _read(batch: Batch, command: ReadCommand) -> bytes | None:
@@ -197,4 +206,6 @@ _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     MakeInvite: make_invite,
     EndInvite: end_invite,
     JoinByInvite: join_by_invite,
+    ExpireMessage: expire_message,
+    HideMessage: hide_message,
 }

@@ -67,6 +67,7 @@ def append(
     body: str | None = None,
     extra: Extra | None = None,
     target: int | None = None,
+    expires: int | None = None,
     first: bool = True,
 ) -> int:
     """Give the entry its number and its row. Returns the message_id.
@@ -98,9 +99,10 @@ def append(
             None if extra is None else codec.encode(extra).decode(),
             batch.ts,
             target,
+            expires,
         )
     )
-    facts.targets[conv, message_id] = Target(command.user, type_, batch.ts)
+    facts.targets[conv, message_id] = Target(command.user, type_, batch.ts, expires=expires)
     if target is None:
         plan.reads[conv, command.user] = ReadRow(conv, command.user, message_id, state.ordinal)
     if request_id is not None:
@@ -118,6 +120,6 @@ def copy_to(
     conv, message_id = update.conv, update.message_id
     for user in users:
         theirs = tail
-        if user == author:
+        if user == author and command.device:  # no device asked for what the server does itself
             theirs = codec.with_sender_fields(tail, command.device, command.request_id)
         inbox.append(InboxEntry(user, str(type_), conv, message_id, None, theirs))

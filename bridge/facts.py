@@ -10,6 +10,7 @@ from bridge.commands import (
     ChangeMessage,
     Command,
     CreateGroup,
+    HideMessage,
     ReadCommand,
     SendCommand,
 )
@@ -65,6 +66,16 @@ class Target:
     type: str
     ts: int
     recalled: bool = False
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says."""
+
+    kind: str
+    text: str | None
+    body: str | None
 
 
 @dataclass(slots=True)
@@ -89,6 +100,9 @@ class Facts:
     reactions: dict[tuple[ConvId, int, UserId], set[str]] = field(default_factory=dict)
     people: PeopleFacts = field(default_factory=PeopleFacts)
     group: GroupFacts = field(default_factory=GroupFacts)
+    # What is forwarded in this batch; and which messages who of its users has hidden from the own view.
+    contents: dict[tuple[ConvId, int], Content] = field(default_factory=dict)
+    hidden: set[tuple[ConvId, int, UserId]] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -109,13 +123,16 @@ class Wanted:
     reactions: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     people: PeopleWanted = field(default_factory=PeopleWanted)
     group: GroupWanted = field(default_factory=GroupWanted)
+    direct_contents: list[tuple[ConvId, int]] = field(default_factory=list)
+    group_contents: list[tuple[ConvId, int]] = field(default_factory=list)
+    hidden: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
 
     @property
     def groups(self) -> list[ConvId]:
         return sorted(conv for conv in self.conversations if not ids.is_direct(conv))
 
 
-def wanted(commands: Iterable[Command]) -> Wanted:
+def wanted(commands: Iterable[Command]) -> Wanted:  # noqa: C901 -- one case for each kind of command
     keys = Wanted()
     for command in commands:
         match command:
@@ -123,6 +140,10 @@ def wanted(commands: Iterable[Command]) -> Wanted:
                 _want_send(keys, command)
             case ChangeMessage():
                 _want_change(keys, command)
+            case HideMessage(user=user, conv=conv, target=target):
+                keys.accounts.add(user)
+                _want_message(keys, conv, target, user)
+                keys.hidden.append((conv, target, user))
             case ReadCommand(user=user, conv=conv, message_id=message_id):
                 keys.conversations.add(conv)
                 reads = keys.direct_reads if ids.is_direct(conv) else keys.group_reads
@@ -146,6 +167,8 @@ def _want_send(keys: Wanted, command: SendCommand) -> None:
     conv = command.conv
     keys.conversations.add(conv)
     keys.accounts.add(command.user)
+    if command.forward_of is not None:
+        _want_forward(keys, command.user, *command.forward_of)
     if ids.is_direct(conv):
         keys.accounts.update(ids.members_of(conv))
         keys.people.pair(command.user, ids.members_of(conv))
@@ -158,22 +181,33 @@ def _want_send(keys: Wanted, command: SendCommand) -> None:
     keys.members.update((conv, UserId(name)) for name in command.mentions)
 
 
-def _want_change(keys: Wanted, command: ChangeMessage) -> None:
-    conv, target = command.conv, (command.conv, command.target, command.user)
+def _want_message(keys: Wanted, conv: ConvId, message_id: int, user: UserId) -> None:
+    """A message, and whether this user sees it."""
     is_direct = ids.is_direct(conv)
     keys.conversations.add(conv)
+    (keys.direct_targets if is_direct else keys.group_targets).append((conv, message_id, user))
+    if not is_direct:
+        keys.members.add((conv, user))
+
+
+def _want_forward(keys: Wanted, user: UserId, conv: ConvId, message_id: int) -> None:
+    _want_message(keys, conv, message_id, user)
+    (keys.direct_contents if ids.is_direct(conv) else keys.group_contents).append((conv, message_id))
+    keys.hidden.append((conv, message_id, user))
+
+
+def _want_change(keys: Wanted, command: ChangeMessage) -> None:
+    conv, target = command.conv, (command.conv, command.target, command.user)
     keys.accounts.add(command.user)
-    (keys.direct_targets if is_direct else keys.group_targets).append(target)
-    if is_direct:
+    if ids.is_direct(conv):
         others = ids.members_of(conv)
         keys.accounts.update(others)
         keys.people.pair(command.user, others)
+    _want_message(keys, *target)
     if command.action == "reaction":
         keys.reactions.append(target)
     if command.request_id is not None:
-        (keys.known_direct if is_direct else keys.known_group).append(command.key)
-    if not is_direct:
-        keys.members.add((conv, command.user))
+        (keys.known_direct if ids.is_direct(conv) else keys.known_group).append(command.key)
 
 
 def _want_group(keys: Wanted, command: CreateGroup | ChangeMember) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from bridge.facts import Conversation, Mode
 from bridge.group_facts import GroupPlan
 from bridge.people_facts import PeoplePlan
+from pabal import messages as m
 from pabal.errors import PabalError
 from pabal.ids import ConvId, UserId
 
@@ -28,6 +29,7 @@ class MessageRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     extra: str | None
     ts: int
     target: int | None = None
+    expires_ts: int | None = None
 
 
 class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,6 +48,8 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
     until: int | None = None
     emoji: str | None = None
     removed: bool = False
+    forward_of: m.Forwarded | None = None
+    expired: bool = False
 
 
 class ReadRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -123,6 +127,7 @@ class Plan:
     people: PeoplePlan = field(default_factory=PeoplePlan)
     roles: dict[tuple[ConvId, UserId], str] = field(default_factory=dict)
     group: GroupPlan = field(default_factory=GroupPlan)
+    hidden: list[tuple[UserId, ConvId, int]] = field(default_factory=list)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

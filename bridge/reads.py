@@ -94,10 +94,10 @@ class Reads:
         with answering(), self._store.snapshot() as snapshot:
             head, first = _visible(snapshot, user, conv)
             if after is not None:
-                found = snapshot.after(conv, after, limit + 1, first=first)
+                found = snapshot.after(user, conv, after, limit + 1, first=first)
             else:
                 before = m.MAX_NUMBER if before is None else before
-                found = snapshot.before(conv, before, limit + 1, first=first)
+                found = snapshot.before(user, conv, before, limit + 1, first=first)
             found, longer = found[:limit], len(found) > limit
             receipts = snapshot.receipts(conv)
             items = _items(snapshot, user, conv, found, first)
@@ -144,6 +144,7 @@ class Reads:
         keys = {(row.conv_id, row.message_id) for row in found if row.data is None}
         messages = snapshot.messages((c, i) for c, i in keys if c is not None and i is not None)
         targets = _targets(snapshot, messages.values())
+        _hide(snapshot, user, messages, targets)
         made = []
         for row in found:
             message = messages.get((row.conv_id or "", row.message_id or 0))
@@ -186,12 +187,22 @@ def _targets(
     return snapshot.messages((conv, target) for conv, target in wanted if target is not None)
 
 
+def _hide(snapshot: Snapshot, user: UserId, *found: dict[tuple[str, int], updates.StoredMessage]) -> None:
+    """Leave nothing of what this user has hidden from the own view."""
+    keys = {key for rows in found for key, row in rows.items() if row.type == "message"}
+    for key in snapshot.hidden(user, keys) if keys else ():
+        for rows in found:
+            if key in rows:
+                rows[key] = rows[key]._replace(text=None, body=None, hidden=True)
+
+
 def _items(
     snapshot: Snapshot, user: UserId, conv: ConvId, rows: Sequence[updates.StoredMessage], first: int
 ) -> list[m.Message]:
     if not rows:
         return []
     targets = _targets(snapshot, rows, first)
+    _hide(snapshot, user, targets)
     numbers = [row.message_id for row in rows]
     reactions: dict[int, list[tuple[str, str]]] = {}
     for message_id, emoji, by in snapshot.reactions(conv, min(numbers), max(numbers)):
@@ -214,7 +225,8 @@ def _summaries(
     more = len(mine) > limit
     mine = mine[:limit]
     found = snapshot.conversations(conv for conv, *_ in mine)
-    last = snapshot.newest((conv, first) for conv, _read, _ordinal, first, _muted in mine)
+    last = snapshot.newest(user, ((conv, first) for conv, _read, _ordinal, first, _muted in mine))
+    hidden = snapshot.hidden_above(user, [(conv, read) for conv, read, *_ in mine])
     listed = []
     for conv, read, read_ordinal, _first, muted_until in mine:
         kind, mode, head, ordinal, name = found[conv]
@@ -226,7 +238,7 @@ def _summaries(
                 mode="large" if mode == "large" else "small",
                 head=head,
                 read=read,
-                unread=ordinal - read_ordinal,
+                unread=ordinal - read_ordinal - hidden.get(conv, 0),
                 name=name,
                 last=None if newest is None else updates.last_message(newest),
                 muted_until=muted_until,

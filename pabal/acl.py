@@ -90,7 +90,7 @@ def may_subscribe(  # noqa: PLR0911 -- one line for each kind of topic is the ta
 
 
 _READING = (
-    m.Sync, m.History, m.Conversations, m.Read, m.Ack,
+    m.Sync, m.History, m.Conversations, m.Read, m.Ack, m.Delete,
     m.Contacts, m.Blocks, m.Users,
     m.Mute, m.GroupGet, m.GroupInvites,
 )  # fmt: skip

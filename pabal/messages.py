@@ -32,6 +32,7 @@ MAX_SEARCH = 64
 MAX_FOUND = 100
 MAX_REASON = 64
 MAX_REPORT_TEXT = 2_000
+MAX_LIFETIME_S = 365 * 24 * 3600
 # 2^53 - 1: what every JSON reader, JavaScript's too, holds exactly.
 MAX_NUMBER = 9_007_199_254_740_991
 
@@ -61,8 +62,19 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=T
     id: RequestIdText | None = None
 
 
+class ForwardOf(Struct, frozen=True, kw_only=True):
+    """The message that is forwarded."""
+
+    conv: str
+    message_id: PositiveNumber
+
+
 class Send(Request, frozen=True, kw_only=True, tag="send", omit_defaults=True):
-    """A message to a user (`to`) or a conversation (`conv`), with `text` or `body` or both."""
+    """A message to a user (`to`) or a conversation (`conv`), with `text` or `body` or both.
+
+    What is forwarded needs neither: it is copied then, with its kind. After `expires_in` seconds the content goes,
+    for everybody.
+    """
 
     to: str | None = None
     conv: str | None = None
@@ -71,10 +83,9 @@ class Send(Request, frozen=True, kw_only=True, tag="send", omit_defaults=True):
     kind: KindText = "text"
     reply_to: PositiveNumber | None = None
     mentions: Annotated[list[str], Meta(max_length=MAX_MENTIONS)] = []
-    # Of the contract, and refused until they are built: to drop a lifetime in silence would keep what was
-    # meant to go.
-    forward_of: Any = None
-    expires_in: Any = None
+    forward_of: ForwardOf | None = None
+    expires_in: Annotated[int, Meta(ge=1, le=MAX_LIFETIME_S)] | None = None
+    # Of the contract, and refused until they are built: to drop them in silence would lose them.
     attachments: Any = None
 
 
@@ -89,6 +100,13 @@ class Edit(Request, frozen=True, kw_only=True, tag="edit", omit_defaults=True):
 
 class Recall(Request, frozen=True, kw_only=True, tag="recall", omit_defaults=True):
     """The content of a message goes, for everybody; its number stays."""
+
+    conv: str
+    target: PositiveNumber
+
+
+class Delete(Request, frozen=True, kw_only=True, tag="delete", omit_defaults=True):
+    """Hide a message from oneself, on all one's devices; nobody else notices."""
 
     conv: str
     target: PositiveNumber
@@ -328,6 +346,7 @@ AnyRequest = (
     | GroupUninvite
     | GroupJoin
     | GroupGet
+    | Delete
 )
 OPS: dict[str, type[AnyRequest]] = {
     "send": Send,
@@ -361,6 +380,7 @@ OPS: dict[str, type[AnyRequest]] = {
     "group.uninvite": GroupUninvite,
     "group.join": GroupJoin,
     "group.get": GroupGet,
+    "delete": Delete,
 }
 
 
@@ -400,6 +420,14 @@ class Reactions(Struct, frozen=True, kw_only=True):
     users: list[str]
 
 
+class Forwarded(Struct, frozen=True, kw_only=True):
+    """Where a message was forwarded from; `from` is who wrote it there."""
+
+    conv: str
+    message_id: int
+    from_: str = field(name="from")
+
+
 class LastMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     message_id: int
     from_: str = field(name="from")
@@ -407,6 +435,7 @@ class LastMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ts: int
     text: str | None = None
     body: Raw | UnsetType = UNSET
+    recalled: bool = False
 
 
 class ConversationSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -517,7 +546,8 @@ class Receipt(Struct, frozen=True, kw_only=True):
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entry as history shows it, in its newest state. `type` is left out where it is a message.
 
-    `edited` is the time of the newest edit. Of a message that was recalled only the tombstone is left.
+    `edited` is the time of the newest edit, `expires` the time at which the content goes. Of a message that was
+    recalled, or `expired`, only the tombstone is left.
     """
 
     message_id: int
@@ -545,6 +575,9 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     history: HistoryMode | None = None
     posting: PostingMode | None = None
     until: int | None = None
+    forward_of: Forwarded | None = None
+    expires: int | None = None
+    expired: bool = False
 
 
 class HistoryPage(Struct, frozen=True, kw_only=True):
@@ -678,7 +711,8 @@ Reply = (
 class MessageUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="message", omit_defaults=True):
     """A new message. `id` and `device` are told to the sender's own devices only.
 
-    Who catches up later gets the newest content, or none of what was `recalled` meanwhile.
+    Who catches up later gets the newest content, or none of what was `recalled` (or `expired`) meanwhile, or what
+    the user has `deleted` from the own view.
     """
 
     ts: int
@@ -691,6 +725,10 @@ class MessageUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="me
     reply_to: int | None = None
     mentions: list[str] = []
     recalled: bool = False
+    forward_of: Forwarded | None = None
+    expires: int | None = None
+    expired: bool = False
+    deleted: bool = False
     id: str | None = None
     device: str | None = None
 
@@ -711,13 +749,16 @@ class EditedUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="edi
 
 
 class RecalledUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="recalled", omit_defaults=True):
-    """The content of `target` is gone; `from` is who took it back."""
+    """The content of `target` is gone; `from` is who took it back. `expired`: its time was over; `from` is who
+    wrote it.
+    """
 
     ts: int
     conv: str
     message_id: int
     from_: str = field(name="from")
     target: int
+    expired: bool = False
     id: str | None = None
     device: str | None = None
 
@@ -744,6 +785,14 @@ class ReadUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="read"
     message_id: int
 
 
+class DeletedUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="deleted"):
+    """The user has hidden this message from the own view, on whichever device."""
+
+    ts: int
+    conv: str
+    target: int
+
+
 class Kicked(Struct, frozen=True, kw_only=True, tag_field="type", tag="kicked"):
     """The server is about to close this device's connection; the device does not come back by itself."""
 
@@ -766,6 +815,11 @@ class MentionUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="me
     body: Raw | UnsetType = UNSET
     reply_to: int | None = None
     mentions: list[str] = []
+    recalled: bool = False
+    forward_of: Forwarded | None = None
+    expires: int | None = None
+    expired: bool = False
+    deleted: bool = False
 
 
 class MemberUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="member", omit_defaults=True):
@@ -829,7 +883,7 @@ class MuteUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="conve
 EntryUpdate = (
     MessageUpdate | EditedUpdate | RecalledUpdate | ReactionUpdate | MemberUpdate | ConversationUpdate
 )
-Update = EntryUpdate | MentionUpdate | ReadUpdate | ContactUpdate | MuteUpdate
+Update = EntryUpdate | MentionUpdate | ReadUpdate | ContactUpdate | MuteUpdate | DeletedUpdate
 
 
 class ServiceRequest(Struct, frozen=True, kw_only=True, rename={"as_": "as"}):

@@ -13,6 +13,7 @@ from webapi import message_routes, openapi, problems
 from webapi.account_routes import AccountRoutes
 from webapi.group_routes import GroupRoutes
 from webapi.limits import Limits
+from webapi.message_life_routes import MessageLifeRoutes
 from webapi.message_routes import MessageRoutes
 from webapi.operation_routes import OperationRoutes, add_documents
 from webapi.people_routes import PeopleRoutes
@@ -68,6 +69,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
     PeopleRoutes(services.accounts, services.reads.people, services.relay).register(api)
     GroupRoutes(services.reads, services.relay).register(api)
+    MessageLifeRoutes(services.relay).register(api)
     OperationRoutes(services.accounts, services.relay, settings).register(api)
     document = openapi.describe(app, spec)
     add_documents(app, document)

@@ -16,6 +16,8 @@ _PATTERNS = {
     "device": DEVICE_PATTERN,
     "conv": CONV_OR_USER_PATTERN,
     "code": r"^[A-Za-z0-9_-]{1,32}$",
+    "message_id": "^[1-9][0-9]{0,14}$",
+    "emoji": "^[^/.\\u0000]{1,32}$",
 }
 _FIRST_REFUSAL = 400
 _TELLS_WHEN = {"429", "503"}

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from pabal import messages as m
 from pabal.ids import DEVICE_PATTERN, GROUP_PATTERN, USER_PATTERN
@@ -88,6 +88,25 @@ class SendBody(Struct, frozen=True, kw_only=True):
     kind: m.KindText = "text"
     reply_to: m.PositiveNumber | None = None
     mentions: Annotated[list[str], Meta(max_length=m.MAX_MENTIONS)] = []
+    forward_of: m.ForwardOf | None = None
+    expires_in: Annotated[int, Meta(ge=1, le=m.MAX_LIFETIME_S)] | None = None
+
+
+class EditBody(Struct, frozen=True, kw_only=True):
+    """`text` or `body` or both."""
+
+    id: m.RequestIdText | None = None
+    text: str | None = None
+    body: dict[str, Any] | None = None
+
+
+class DeleteQuery(Struct, frozen=True, kw_only=True):
+    for_: Literal["everyone", "me"] = field(name="for", default="everyone")
+    id: m.RequestIdText | None = None
+
+
+class ReactionQuery(Struct, frozen=True, kw_only=True):
+    id: m.RequestIdText | None = None
 
 
 class RequestBody(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause
 
-from bridge.facts import Conversation, Facts, Known, Target, Wanted
+from bridge.facts import Content, Conversation, Facts, Known, Target, Wanted
 from bridge.store import people_store
 from bridge.store.dialect import rows
 from bridge.store.group_store import load_groups, load_invites
@@ -24,6 +24,7 @@ def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Fa
     facts.heads = {UserId(user): head for user, head in loader.each(sql.load_heads, sorted(keys.heads))}
     loader.reads(facts, keys)
     loader.targets(facts, keys)
+    loader.contents(facts, keys)
     loader.members(facts, keys)
     load_groups(sql.group, loader.each, facts, keys)
     return facts
@@ -68,13 +69,23 @@ class _Loader:
             (self._sql.load_direct_targets, keys.direct_targets),
             (self._sql.load_group_targets, keys.group_targets),
         ):
-            for conv, message_id, sender, type_, ts, recalled in self.each(statement, targets):
-                facts.targets[ConvId(conv), message_id] = Target(sender, type_, ts, bool(recalled))
+            for conv, message_id, sender, type_, ts, recalled, expires in self.each(statement, targets):
+                facts.targets[ConvId(conv), message_id] = Target(sender, type_, ts, bool(recalled), expires)
         for conv, target, user, emoji in self.each(self._sql.load_reactions, keys.reactions):
             facts.reactions.setdefault((ConvId(conv), target, UserId(user)), set()).add(emoji)
         changed = sorted({conv for conv, _target, _user in keys.group_targets if _is_large(facts, conv)})
         for conv, latest in self.each(self._sql.load_latest_joins, changed):
             facts.latest_join[ConvId(conv)] = latest
+
+    def contents(self, facts: Facts, keys: Wanted) -> None:
+        for statement, asked in (
+            (self._sql.load_direct_contents, keys.direct_contents),
+            (self._sql.load_group_contents, keys.group_contents),
+        ):
+            for conv, message_id, kind, text, body in self.each(statement, asked):
+                facts.contents[ConvId(conv), message_id] = Content(kind, text, body)
+        for conv, message_id, user in self.each(self._sql.load_hidden, keys.hidden):
+            facts.hidden.add((ConvId(conv), message_id, UserId(user)))
 
     def members(self, facts: Facts, keys: Wanted) -> None:
         """All members of small groups get copies; of a large one only those that somebody acts on matter."""

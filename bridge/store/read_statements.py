@@ -8,7 +8,12 @@ from bridge.store.dialect import Dialect
 
 _MESSAGE: Final = (
     "m.conv_id, m.message_id, m.sender, m.device, m.id, m.type, m.kind, m.text, m.body, m.extra, m.ts,"
-    " m.target, m.edited_ts, m.recalled_ts"
+    " m.target, m.edited_ts, m.recalled_ts, m.expires_ts"
+)
+
+_SHOWN: Final = (
+    "NOT EXISTS (SELECT 1 FROM hidden_message AS h"
+    " WHERE h.user_id = :user AND h.conv_id = m.conv_id AND h.message_id = m.message_id)"
 )
 
 
@@ -32,7 +37,26 @@ class ReadStatements:
                 f"SELECT {_MESSAGE} FROM {d.each('keys')} CROSS JOIN {table} AS m"
                 f" WHERE m.conv_id = {d.field(0)} AND m.message_id = (SELECT n.message_id FROM {table} AS n"
                 f" WHERE n.conv_id = {d.field(0)} AND n.message_id >= {d.field(1, 'bigint')}"
-                " AND n.type = 'message' ORDER BY n.message_id DESC LIMIT 1)"
+                " AND n.type = 'message' AND NOT EXISTS (SELECT 1 FROM hidden_message AS h WHERE h.user_id = :user"
+                " AND h.conv_id = n.conv_id AND h.message_id = n.message_id) ORDER BY n.message_id DESC LIMIT 1)"
+            )
+            for table in ("direct_message", "group_message")
+        ]
+        self.hidden = text(
+            f"SELECT h.conv_id, h.message_id FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
+            f" WHERE h.user_id = :user AND h.conv_id = {d.field(0)} AND h.message_id = {d.field(1, 'bigint')}"
+        )
+        self.hidden_above = text(
+            f"SELECT h.conv_id, count(*) FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
+            f" WHERE h.user_id = :user AND h.conv_id = {d.field(0)} AND h.message_id > {d.field(1, 'bigint')}"
+            " GROUP BY h.conv_id"
+        )
+        # Twice the conditions of the tables' indexes, to the letter, so that they are used.
+        self.due = [
+            text(
+                f"SELECT conv_id, message_id, sender FROM {table}"
+                " WHERE expires_ts IS NOT NULL AND recalled_ts IS NULL AND expires_ts <= :now"
+                " ORDER BY expires_ts, conv_id, message_id LIMIT :limit"
             )
             for table in ("direct_message", "group_message")
         ]
@@ -91,12 +115,12 @@ class ReadStatements:
 def _before(table: str) -> TextClause:
     return text(
         f"SELECT {_MESSAGE} FROM {table} AS m WHERE m.conv_id = :conv"
-        " AND m.message_id < :before AND m.message_id >= :first ORDER BY m.message_id DESC LIMIT :limit"
+        f" AND m.message_id < :before AND m.message_id >= :first AND {_SHOWN} ORDER BY m.message_id DESC LIMIT :limit"
     )
 
 
 def _after(table: str) -> TextClause:
     return text(
         f"SELECT {_MESSAGE} FROM {table} AS m WHERE m.conv_id = :conv"
-        " AND m.message_id > :after AND m.message_id >= :first ORDER BY m.message_id LIMIT :limit"
+        f" AND m.message_id > :after AND m.message_id >= :first AND {_SHOWN} ORDER BY m.message_id LIMIT :limit"
     )

@@ -10,10 +10,12 @@ from bridge.store.people_store import PeopleStatements
 from bridge.store.queue_store import QueueStatements
 
 _MESSAGE_COLUMNS: Final = (
-    "conv_id, message_id, sender, device, id, digest, type, kind, ordinal, text, body, extra, ts, target"
+    "conv_id, message_id, sender, device, id, digest, type, kind, ordinal, text, body, extra, ts, target,"
+    " expires_ts"
 )
 _MESSAGE_TYPES: Final[tuple[Type, ...]] = (
     "text", "bigint", "text", "text", "text", "text", "text", "text", "bigint", "text", "text", "text", "bigint", "bigint",
+    "bigint",
 )  # fmt: skip
 
 
@@ -65,6 +67,18 @@ class RelayStatements:
         self.delete_reactions = text(
             "DELETE FROM reaction WHERE (conv_id, target, user_id, emoji) IN"
             f" (SELECT {d.fields('text', 'bigint', 'text', 'text')} FROM {d.each('rows')})"
+        )
+        self.load_direct_contents = _load_contents(d, "direct_message")
+        self.load_group_contents = _load_contents(d, "group_message")
+        self.load_hidden = text(
+            f"SELECT h.conv_id, h.message_id, h.user_id FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
+            f" WHERE h.user_id = {d.field(2)} AND h.conv_id = {d.field(0)}"
+            f" AND h.message_id = {d.field(1, 'bigint')}"
+        )
+        self.insert_hidden = text(
+            "INSERT INTO hidden_message (user_id, conv_id, message_id)"
+            f" SELECT {d.fields('text', 'text', 'bigint')} FROM {d.each('rows')} WHERE true"
+            " ON CONFLICT (user_id, conv_id, message_id) DO NOTHING"
         )
         self.insert_direct = _insert_messages(d, "direct_message")
         self.insert_group = _insert_messages(d, "group_message")
@@ -162,8 +176,15 @@ def _load_ordinals(d: Dialect, table: str) -> TextClause:
 
 def _load_targets(d: Dialect, table: str) -> TextClause:
     return text(
-        "SELECT m.conv_id, m.message_id, m.sender, m.type, m.ts, m.recalled_ts IS NOT NULL"
+        "SELECT m.conv_id, m.message_id, m.sender, m.type, m.ts, m.recalled_ts IS NOT NULL, m.expires_ts"
         f" FROM {d.each('keys')} CROSS JOIN {table} AS m"
+        f" WHERE m.conv_id = {d.field(0)} AND m.message_id = {d.field(1, 'bigint')}"
+    )
+
+
+def _load_contents(d: Dialect, table: str) -> TextClause:
+    return text(
+        f"SELECT m.conv_id, m.message_id, m.kind, m.text, m.body FROM {d.each('keys')} CROSS JOIN {table} AS m"
         f" WHERE m.conv_id = {d.field(0)} AND m.message_id = {d.field(1, 'bigint')}"
     )
 

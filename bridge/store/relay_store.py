@@ -144,6 +144,7 @@ class RelayStore:
                 [(*key, by) for key, by in plan.reactions.items() if by is not None],
             ),
             (self._sql.delete_reactions, [key for key, by in plan.reactions.items() if by is None]),
+            (self._sql.insert_hidden, plan.hidden),
             (self._sql.upsert_conversations, _conversation_rows(plan, ts)),
             (self._sql.upsert_joins, joins),
             (self._sql.upsert_reads, list(plan.reads.values())),

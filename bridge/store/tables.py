@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -36,6 +37,10 @@ _user = _name(32)
 _device = _name(32)
 _conv = _name(65)
 _folded = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+# Of messages with a time to go; all others cost that index nothing.
+_STILL_THERE = text("expires_ts IS NOT NULL AND recalled_ts IS NULL")
 
 
 def _message_table(name: str) -> Table:
@@ -63,7 +68,9 @@ def _message_table(name: str) -> Table:
         Column("ts", BigInteger, nullable=False),
         Column("edited_ts", BigInteger, comment="of the newest edit; text and body are as of then"),
         Column("recalled_ts", BigInteger, comment="text and body are gone since then"),
+        Column("expires_ts", BigInteger, comment="text and body go then"),
         UniqueConstraint("conv_id", "sender", "device", "id"),
+        Index(None, "expires_ts", sqlite_where=_STILL_THERE, postgresql_where=_STILL_THERE),
         sqlite_with_rowid=False,
     )
 
@@ -79,6 +86,15 @@ reaction = Table(
     Column("user_id", _user, primary_key=True),
     Column("emoji", _name(32), primary_key=True),
     Column("message_id", BigInteger, nullable=False, comment="the entry that gave it"),
+    sqlite_with_rowid=False,
+)
+
+hidden_message = Table(
+    "hidden_message",
+    metadata,
+    Column("user_id", _user, primary_key=True),
+    Column("conv_id", _conv, primary_key=True),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
 

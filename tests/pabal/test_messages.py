@@ -29,6 +29,7 @@ def test_each_operation_is_known_by_its_tag():
         "users", "report",
         "group.update", "group.dissolve", "group.mute", "mute",
         "group.invite", "group.invites", "group.uninvite", "group.join", "group.get",
+        "delete",
     }  # fmt: skip
     for op, kind in m.OPS.items():
         assert msgspec.inspect.type_info(kind).tag == op

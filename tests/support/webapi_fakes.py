@@ -128,7 +128,7 @@ class FakeChat:
             except PabalError as error:
                 return codec.encode(codec.refusal(read.id, error))
 
-    def _do(  # noqa: PLR0911 -- one line for each kind of request
+    def _do(  # noqa: C901, PLR0911 -- one line for each kind of request
         self, user: UserId, device: DeviceId, read: m.AnyRequest
     ) -> object:
         match read:
@@ -154,6 +154,8 @@ class FakeChat:
                 raise NotFound("no such group", field="conv")
             case m.GroupMute() | m.GroupInvite() | m.GroupUninvite() | m.GroupJoin():
                 raise NotFound("no such group", field="conv")
+            case m.Edit() | m.Recall() | m.React():
+                return self._change(user, read)
             case _:
                 return m.Done(re=read.id)
 
@@ -180,6 +182,15 @@ class FakeChat:
             )
         self.known[key] = m.Committed(re=send.id, conv=conv, message_id=made.message_id, ts=1)
         return self.known[key]
+
+    def _change(self, user: UserId, asked: m.Edit | m.Recall | m.React) -> m.Committed:
+        conv = parse_conv(asked.conv)
+        if user not in members_of(conv):
+            raise NotAMember("not in this conversation")
+        log = self.convs.get(conv, [])
+        if asked.target > len(log):
+            raise NotFound("no such message", field="target")
+        return m.Committed(re=asked.id, conv=conv, message_id=len(log) + 1, ts=1)
 
     def _check_up(self) -> None:
         if not self.is_up:
