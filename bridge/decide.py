@@ -22,6 +22,7 @@ from bridge.facts import Conversation, Facts
 from bridge.group_rules import change_member, create_group
 from bridge.message_rules import change_message
 from bridge.plan import Extra, InboxEntry, Plan, ReadRow
+from bridge.receipt_marks import moved_by_reading, note_mentions
 from bridge.updates import mention_update, raw_body
 from pabal import codec, ids
 from pabal import messages as m
@@ -77,6 +78,8 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
         body=command.body,
         extra=_extra(command),
     )
+    if command.mentions:
+        note_mentions(batch, command, message_id)
     update = m.MessageUpdate(
         ts=batch.ts,
         conv=command.conv,
@@ -144,6 +147,7 @@ def _read(batch: Batch, command: ReadCommand) -> bytes | None:
         raise NotFound("no such message", field="message_id")
     if command.message_id > before:
         plan.reads[conv, user] = ReadRow(conv, user, command.message_id, ordinal)
+        moved_by_reading(batch, command)
         update = m.ReadUpdate(ts=batch.ts, conv=conv, message_id=command.message_id)
         tail = codec.update_tail(batch.epoch, update)
         data = codec.encode(update).decode()

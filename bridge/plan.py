@@ -96,7 +96,8 @@ class Plan:
     """`outcomes` has one for each command: the reply, the refusal, or None where nothing is said.
 
     `left` are members who lose the right to a room; `reactions` says of each which entry gave it,
-    or None if it is gone.
+    or None if it is gone. `mentions` are who is named by which entry. `moved` are the marks that others may be told
+    of, with what did (`pabal.receipts`).
     """
 
     outcomes: list[bytes | PabalError | None] = field(default_factory=list)
@@ -111,6 +112,8 @@ class Plan:
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
     contents: dict[tuple[ConvId, int], ContentRow] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId, str], int | None] = field(default_factory=dict)
+    mentions: list[tuple[ConvId, str, int]] = field(default_factory=list)
+    moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine, TextClause
 
 from bridge.ports import StoredQueues
+from bridge.receipt_rules import shown
 from bridge.relation import Relation
-from bridge.store import dialect, queue_store
+from bridge.store import dialect, live_store, queue_store
 from bridge.store.dialect import rows
 from bridge.store.read_statements import ReadStatements
 from bridge.updates import StoredMessage, StoredUpdate
+from pabal import messages as m
 from pabal import privacy
 from pabal.ids import ConvId, UserId, is_direct
 
@@ -102,8 +104,21 @@ class Snapshot:
         found = self._connection.execute(self._sql.conversation_head, {"conv": conv}).first()
         return None if found is None else int(found[0])
 
-    def receipts(self, conv: ConvId) -> list[tuple[str, int, int]]:
-        return [tuple(row) for row in self._connection.execute(self._sql.receipts, {"conv": conv})]
+    def receipts(self, conv: ConvId, viewer: UserId) -> list[m.Receipt]:
+        """How far each member has come, as far as this one may know; of a large group only oneself."""
+        asked = {"conv": conv, "viewer": viewer}
+        marks = [tuple(row) for row in self._connection.execute(self._sql.receipts, asked)]
+        users = {UserId(user) for user, _delivered, _read in marks} | {viewer}
+        silent = live_store.silent(self._connection, self._sql.privacy, users)
+        return shown(marks, viewer, silent, live_store.apart(self._connection, users))
+
+    def mentions(self, user: UserId, read: Sequence[tuple[str, int]]) -> dict[str, int]:
+        """How many messages name this user, or everybody, in each group above what was read of it; without zeros."""
+        groups = [(conv, upto) for conv, upto in read if not is_direct(ConvId(conv))]
+        if not groups:
+            return {}
+        found = self._connection.execute(self._sql.mentions, {"user": user, "keys": rows(groups)})
+        return {row[0]: row[1] for row in found}
 
     def mine(self, user: UserId, after: str, limit: int) -> list[tuple[str, int, int, int]]:
         """`(conv_id, read_upto, read_ordinal, visible_from)`, by conversation id."""

@@ -7,7 +7,7 @@ import pytest
 
 from pabal import messages as m
 
-SUMMARY = m.ConversationSummary(conv="a~b", kind="direct", head=3, read=1, unread=2)
+SUMMARY = m.ConversationSummary(conv="a~b", kind="direct", head=3, read=1, unread=2, mentions=0)
 
 
 def wire(struct):
