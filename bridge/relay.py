@@ -406,6 +406,10 @@ class Relay:
         self._positions[client_id] = (user, device, position)
         self._live.arrived(user, position)
 
+    def arrived(self, user: UserId, position: int) -> None:
+        """As `bridge.ports.SessionStore`: for receipts alone."""
+        self._live.arrived(user, position)
+
     def _keep_house(self) -> None:
         """Positions and the outbox are written along with the next batch, or here when none comes."""
         loop = self._running_loop
