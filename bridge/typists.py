@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from bridge.ports import Outbound, Source
 from bridge.receipt_rules import are_apart
+from bridge.relation import Relation
 from bridge.store.failures import answering
 from pabal import codec, ids, topics
 from pabal import messages as m
@@ -28,7 +29,7 @@ RATE_PER_S = 1.0
 class Store(Protocol):
     """`bridge.store.live_store.LiveStore`. Blocks; called in readers' threads."""
 
-    def active(self, user: UserId) -> bool: ...
+    def relation(self, writer: UserId, to: UserId) -> Relation | None: ...
 
     def apart(self, one: UserId, others: Iterable[UserId]) -> frozenset[tuple[UserId, UserId]]: ...
 
@@ -93,12 +94,21 @@ def look_up(store: Store, conv: ConvId, user: UserId) -> list[UserId]:
     with answering():
         if ids.is_direct(conv):
             others = [other for other in dict.fromkeys(ids.members_of(conv)) if other != user]
-            if not all(store.active(other) for other in others):
-                raise NotFound("no such user", field="conv")
-        else:
-            others = [other for other in _members(store, conv, user) if other != user]
+            return [other for other in others if _may_write(store, user, other)]
+        others = [other for other in _members(store, conv, user) if other != user]
         apart = store.apart(user, others)
     return [other for other in others if not are_apart(user, other, apart)]
+
+
+def _may_write(store: Store, user: UserId, other: UserId) -> bool:
+    """Whoever may not send a message there does not show that one is about to; nothing tells.
+
+    Raises: NotFound.
+    """
+    relation = store.relation(user, other)
+    if relation is None:
+        raise NotFound("no such user", field="conv")
+    return relation.allows(relation.privacy.write)
 
 
 def _members(store: Store, conv: ConvId, user: UserId) -> list[UserId]:

@@ -1,14 +1,17 @@
 """Look-ups for what goes over `live/…` and is kept nowhere: who is told, and how far members have come."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy import Connection, Engine, text
 
 from bridge.receipt_rules import Circle, Mark
+from bridge.relation import Relation
 from bridge.store import dialect
 from bridge.store.dialect import Dialect, rows
-from pabal import ids, privacy
+from bridge.store.read_store import ReadStore
+from bridge.store.sharing import Pairs, SharingStatements, apart, silent
+from pabal import ids
 from pabal.ids import ConvId, UserId
 from pabal.receipts import DELIVERED_TO_ALL
 
@@ -34,6 +37,7 @@ class LiveStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reads = ReadStore(engine)
         self._sql = _Statements(dialect.of(engine))
 
     def arrivals(self, reached: Sequence[tuple[UserId, int]]) -> Arrivals:
@@ -73,19 +77,19 @@ class LiveStore:
                 marks,
                 rosters,
                 _authors(connection, self._sql, marks, rosters),
-                silent(connection, self._sql.privacy, named),
-                apart(connection, named),
+                silent(connection, self._sql.sharing, named),
+                apart(connection, self._sql.sharing, named),
             )
 
-    def active(self, user: UserId) -> bool:
-        """Whether there is such a user."""
-        with self._engine.begin() as connection:
-            return connection.execute(self._sql.active, {"user": user}).first() is not None
+    def relation(self, writer: UserId, to: UserId) -> Relation | None:
+        """How somebody stands to who writes; None if there is no such user."""
+        with self._reads.snapshot() as snapshot:
+            return snapshot.relation(writer, to)
 
-    def apart(self, one: UserId, others: Iterable[UserId]) -> frozenset[tuple[UserId, UserId]]:
+    def apart(self, one: UserId, others: Iterable[UserId]) -> Pairs:
         """Those of the others with whom there is a block, either way around, as pairs."""
         with self._engine.begin() as connection:
-            return apart(connection, {one, *others})
+            return apart(connection, self._sql.sharing, {one, *others})
 
     def roster(self, conv: ConvId) -> tuple[bool, list[UserId]] | None:
         """Whether a group is large, and of a small one the present members; None if there is no such group."""
@@ -137,29 +141,11 @@ class _Statements:
             f" WHERE g.conv_id = {d.field(0)} AND g.message_id <= {d.field(1, 'bigint')}"
             f" AND g.message_id > {d.field(1, 'bigint')} - {DELIVERED_TO_ALL}"
         )
-        self.privacy = privacy_statement(d)
-        self.active = text("SELECT 1 FROM account WHERE user_id = :user AND state = 'active'")
+        self.sharing = SharingStatements(d)
         self.in_room = text(
             "SELECT 1 FROM member WHERE conv_id = :conv AND user_id = :user AND to_id IS NULL"
         )
         self.mode = text("SELECT mode FROM conversation WHERE conv_id = :conv")
-
-
-def privacy_statement(d: Dialect) -> TextClause:
-    return text(
-        f"SELECT user_id, privacy FROM account WHERE user_id {d.among('keys')} AND privacy IS NOT NULL"
-    )
-
-
-def silent(connection: Connection, statement: TextClause, users: Collection[str]) -> frozenset[UserId]:
-    """Those who keep how far they have read to themselves."""
-    found = connection.execute(statement, {"keys": rows(sorted(users))}) if users else ()
-    return frozenset(UserId(user) for user, kept in found if not privacy.parse(kept).read_receipts)
-
-
-def apart(connection: Connection, users: Collection[UserId]) -> frozenset[tuple[UserId, UserId]]:  # noqa: ARG001 -- there are no blocks yet
-    """Pairs of these users of whom one blocked the other. The one place to say it for everything that is live."""
-    return frozenset()
 
 
 def _direct(conv: ConvId) -> Sequence[UserId]:

@@ -6,7 +6,7 @@ from sqlalchemy import TextClause, text
 
 from bridge.commands import EVERYBODY
 from bridge.store.dialect import Dialect
-from bridge.store.live_store import privacy_statement
+from bridge.store.sharing import SharingStatements
 
 _MESSAGE: Final = (
     "m.conv_id, m.message_id, m.sender, m.device, m.id, m.type, m.kind, m.text, m.body, m.extra, m.ts,"
@@ -58,7 +58,7 @@ class ReadStatements:
             " OR EXISTS (SELECT 1 FROM conversation WHERE conv_id = :conv AND mode = 'small'))"
             " ORDER BY user_id LIMIT 500"
         )
-        self.privacy = privacy_statement(d)
+        self.sharing = SharingStatements(d)
         self.mentions = text(
             f"SELECT n.conv_id, count(DISTINCT n.message_id) FROM {d.each('keys')} CROSS JOIN mention AS n"
             f" WHERE n.conv_id = {d.field(0)} AND n.user_id IN (:user, '{EVERYBODY}')"

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Engine, TextClause
 from bridge.ports import StoredQueues
 from bridge.receipt_rules import shown
 from bridge.relation import Relation
-from bridge.store import dialect, live_store, queue_store
+from bridge.store import dialect, queue_store, sharing
 from bridge.store.dialect import rows
 from bridge.store.read_statements import ReadStatements
 from bridge.updates import StoredMessage, StoredUpdate
@@ -109,8 +109,8 @@ class Snapshot:
         asked = {"conv": conv, "viewer": viewer}
         marks = [tuple(row) for row in self._connection.execute(self._sql.receipts, asked)]
         users = {UserId(user) for user, _delivered, _read in marks} | {viewer}
-        silent = live_store.silent(self._connection, self._sql.privacy, users)
-        return shown(marks, viewer, silent, live_store.apart(self._connection, users))
+        silent = sharing.silent(self._connection, self._sql.sharing, users)
+        return shown(marks, viewer, silent, sharing.apart(self._connection, self._sql.sharing, users))
 
     def mentions(self, user: UserId, read: Sequence[tuple[str, int]]) -> dict[str, int]:
         """How many messages name this user, or everybody, in each group above what was read of it; without zeros."""

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from bridge.build import Bridge
 from bridge.ports import Source
+from bridge.store.tables import block
 from pabal.acl import EVERYTHING
 from pabal.ids import DeviceId, UserId
 
@@ -218,6 +219,19 @@ async def test_who_keeps_reading_private_neither_shows_nor_sees_it(chat, engine,
     set_privacy(engine, silent, None)
     await read(chat, "bob", 3)
     await until_heard(chat, "alice", user="bob", delivered=3, read=3)
+
+
+@pytest.mark.parametrize("pair", [("alice", "bob"), ("bob", "alice")])
+async def test_two_of_whom_one_blocked_the_other_hear_nothing_of_each_other(chat, engine, pair):
+    await send(chat, "alice", 1, to="bob")
+    with engine.begin() as connection:
+        connection.execute(block.insert(), {"user_id": pair[0], "blocked_id": pair[1], "ts": 0})
+    await read(chat, "bob", 1)
+    assert (await chat.ask("bob", {"id": "a", "op": "ack", "seq": 1}))["ok"]
+    await settled(chat)
+    assert heard(chat, "alice") == []
+    page = await chat.ask("alice", {"id": "h", "op": "history", "conv": CONV})
+    assert page["receipts"] == [{"user": "alice", "delivered": 1, "read": 1}]
 
 
 async def test_history_brings_the_marks_again(chat):

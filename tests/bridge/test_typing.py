@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from bridge import typists
 from bridge.build import Bridge
+from bridge.store.tables import block, contact
 
 ON = {"op": "typing", "conv": "alice~bob", "on": True}
 
@@ -152,13 +153,27 @@ async def test_typing_is_on_the_side_of_sending(chat, allow):
 
 
 @pytest.mark.parametrize("pair", [("alice", "bob"), ("bob", "alice")])
-async def test_two_who_are_apart_are_not_told_of_each_other(chat, monkeypatch, pair):
-    monkeypatch.setattr("bridge.store.live_store.apart", lambda _connection, _users: frozenset({pair}))
-    assert (await chat.ask("alice", {"id": "t", **ON}))["ok"]
+async def test_two_of_whom_one_blocked_the_other_are_not_told_of_each_other(chat, engine, pair):
     conv = await group(chat, ["bob", "carol"])
+    with engine.begin() as connection:
+        connection.execute(block.insert(), {"user_id": pair[0], "blocked_id": pair[1], "ts": 0})
+    assert (await chat.ask("alice", {"id": "t", **ON}))["ok"]
     assert (await chat.ask("alice", {"id": "u", **ON, "conv": conv}))["ok"]
     assert heard(chat, "bob") == []
     assert heard(chat, "carol") == [(conv, "alice", True)]
+
+
+@pytest.mark.parametrize("is_contact", [False, True])
+async def test_who_hears_from_contacts_only_is_not_told_of_strangers(chat, engine, is_contact):
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE account SET privacy = '{\"write\":\"contacts\"}' WHERE user_id = 'bob'")
+        )
+        if is_contact:
+            row = {"user_id": "bob", "other_id": "alice", "state": "accepted", "ts": 0}
+            connection.execute(contact.insert(), row)
+    assert (await chat.ask("alice", {"id": "t", **ON}))["ok"]
+    assert len(heard(chat, "bob")) == is_contact
 
 
 async def test_to_write_notes_to_oneself_is_told_to_nobody(chat):
