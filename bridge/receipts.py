@@ -29,7 +29,7 @@ EVERY_S = 1.0
 STEP_S = 0.05
 # Of one step: users whose inboxes are looked through, and marks that are told.
 USERS_AT_ONCE = 500
-MARKS_AT_ONCE = 100
+MARKS_AT_ONCE = 500
 # After so many publishes others have a turn, and then a pause: ten thousand a second at most.
 PUBLISHES_AT_ONCE = 100
 PAUSE_S = 0.01
@@ -70,6 +70,7 @@ class Receipts:
         self._reached: dict[UserId, int] = {}
         self._users: Coalescer[UserId] = Coalescer(every_s)
         self._marks: Coalescer[Key] = Coalescer(every_s)
+        self._caught_up = False
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -97,9 +98,10 @@ class Receipts:
         self._something.set()
 
     async def _run(self, outbound: Outbound, commit: Callable[[Command], Awaitable[object]]) -> None:
-        await self._guarded(self._catch_up())
         while True:
-            if not self._users and not self._marks:
+            if not self._caught_up:
+                await self._guarded(self._catch_up())
+            elif not self._users and not self._marks:
                 self._something.clear()
                 await self._something.wait()
             await self._guarded(self._write_down(commit))
@@ -120,6 +122,7 @@ class Receipts:
     async def _catch_up(self) -> None:
         for user, seq in await self._read(self._store.behind):
             self.arrived(user, seq)
+        self._caught_up = True
 
     async def _write_down(self, commit: Callable[[Command], Awaitable[object]]) -> None:
         due = [user for user, _what in self._users.due(self._now(), USERS_AT_ONCE)]

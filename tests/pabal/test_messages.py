@@ -24,7 +24,7 @@ def test_the_limits_are_those_of_the_contract():
 def test_each_operation_is_known_by_its_tag():
     assert set(m.OPS) == {
         "send", "edit", "recall", "react", "ack", "read", "sync", "history", "conversations",
-        "group.create", "group.add", "group.remove", "group.leave",
+        "group.create", "group.add", "group.remove", "group.leave", "typing",
     }  # fmt: skip
     for op, kind in m.OPS.items():
         assert msgspec.inspect.type_info(kind).tag == op
@@ -67,7 +67,9 @@ def test_each_operation_is_known_by_its_tag():
                 "reset": True,
                 "epoch": "e",
                 "head": 9,
-                "conversations": [{"conv": "a~b", "kind": "direct", "head": 3, "read": 1, "unread": 2}],
+                "conversations": [
+                    {"conv": "a~b", "kind": "direct", "head": 3, "read": 1, "unread": 2, "mentions": 0}
+                ],
                 "more": False,
             },
         ),
