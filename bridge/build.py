@@ -17,8 +17,10 @@ from bridge.decide import SMALL_LIMIT
 from bridge.durable import Inbox, Members, Sessions
 from bridge.entries import MAX_MEMBERS
 from bridge.expiry import Sweeper
+from bridge.live import LiveNews
 from bridge.ports import Outbound
 from bridge.reads import Reads
+from bridge.receipts import EVERY_S
 from bridge.relay import Relay
 from bridge.store import meta, schema
 from bridge.store.checkpoint import Checkpointer
@@ -26,6 +28,7 @@ from bridge.store.engine import open_engine
 from bridge.store.failures import answering
 from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.lease import Lease, NullLease
+from bridge.store.live_store import LiveStore
 from bridge.store.read_store import ReadStore
 from bridge.store.relay_store import RelayStore
 from bridge.store.retention import Retention
@@ -63,6 +66,7 @@ class Bridge:
         small_limit: int = SMALL_LIMIT,
         recall_window_s: int = 0,
         max_members: int = MAX_MEMBERS,
+        receipts_every_s: float = EVERY_S,
         faults: Faults = NO_FAULTS,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
@@ -98,6 +102,12 @@ class Bridge:
             max_members=max_members,
             faults=faults,
         )
+        self.live = LiveNews(
+            LiveStore(self._reader),
+            self._executor,
+            now_ms=faults.now_ms,
+            receipts_every_s=receipts_every_s,
+        )
         self.relay = Relay(
             self._relay_store,
             self.reads,
@@ -105,6 +115,7 @@ class Bridge:
             limiter=limiter,
             on_lost=self._lost.set,
             faults=faults,
+            live=self.live,
         )
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)
@@ -123,6 +134,7 @@ class Bridge:
         self.relay.start(outbound)
         republished = republish(self._store, self.reads, outbound)
         self.relay.published(republished)
+        self.live.start(outbound, self.relay.commit)
         self._changes = ChangePoller(self._store, self._executor, outbound)
         await self._changes.start()
         self._sweeper = Sweeper(self._store, self._executor, self.relay)
@@ -154,6 +166,7 @@ class Bridge:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        await self.live.stop()
         await self.relay.stop()
         if not self._lost.is_set():
             self._remember()

@@ -155,10 +155,20 @@ class SaveQueues:
     changes: QueueChanges
 
 
+@dataclass(frozen=True, slots=True)
+class MarkDelivered:
+    """What reached users, as was found by what their devices acknowledged: `marks` are `(conv, user, message_id)`,
+    `upto` says how far each inbox was looked through.
+    """
+
+    marks: Sequence[tuple[str, str, int]]
+    upto: Sequence[tuple[str, int]]
+
+
 LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | GroupLogCommand
 """What makes an entry in a conversation, and is known again by its id."""
 Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand | GroupCommand | HideMessage
-Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues
+Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | MarkDelivered
 Command = Entry | Upkeep
 
 

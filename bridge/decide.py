@@ -37,6 +37,7 @@ from bridge.mute_rules import mute_conversation
 from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
 from bridge.people_rules import change_block, change_contact, check_writes
 from bridge.plan import Extra, InboxEntry, Plan, ReadRow
+from bridge.receipt_marks import moved_by_reading, note_mentions
 from bridge.report_rules import make_report
 from bridge.role_rules import add_or_promote
 from bridge.send_rules import check_everybody, check_reply, content_of, expiry_of
@@ -101,6 +102,8 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
         extra=_extra(command, forward_of),
         expires=expires,
     )
+    if command.mentions:
+        note_mentions(batch, command, message_id)
     update = m.MessageUpdate(
         ts=batch.ts,
         conv=command.conv,
@@ -172,6 +175,7 @@ def _read(batch: Batch, command: ReadCommand) -> bytes | None:
         raise NotFound("no such message", field="message_id")
     if command.message_id > before:
         plan.reads[conv, user] = ReadRow(conv, user, command.message_id, ordinal)
+        moved_by_reading(batch, command)
         update = m.ReadUpdate(ts=batch.ts, conv=conv, message_id=command.message_id)
         tail = codec.update_tail(batch.epoch, update)
         data = codec.encode(update).decode()

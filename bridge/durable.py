@@ -89,6 +89,9 @@ class Sessions:
     def moved(self, client_id: str, user: UserId, device: DeviceId, position: int) -> None:
         self._relay.moved(client_id, user, device, position)
 
+    def arrived(self, user: UserId, position: int) -> None:
+        self._relay.arrived(user, position)
+
     async def save_retained(self, retained: Retained) -> None:
         await self._relay.commit(SaveRetained(retained))
 

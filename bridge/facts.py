@@ -92,6 +92,7 @@ class Facts:
     accounts: set[UserId] = field(default_factory=set)
     heads: dict[UserId, int] = field(default_factory=dict)
     read_upto: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
+    delivered_upto: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
     ordinals: dict[tuple[ConvId, int], int] = field(default_factory=dict)
     roles: dict[ConvId, dict[UserId, str]] = field(default_factory=dict)
     visible_from: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)

@@ -108,7 +108,8 @@ class Plan:
 
     `left` are members who lose the right to a room; `related` are users of whom others may see less from now on
     (contacts, blocks, small groups), looked at again when it is committed. `reactions` says of each which entry gave it,
-    or None if it is gone.
+    or None if it is gone. `mentions` are who is named by which entry. `moved` are the marks that others may be told
+    of, with what did (`pabal.receipts`).
     """
 
     outcomes: list[bytes | PabalError | None] = field(default_factory=list)
@@ -128,6 +129,8 @@ class Plan:
     roles: dict[tuple[ConvId, UserId], str] = field(default_factory=dict)
     group: GroupPlan = field(default_factory=GroupPlan)
     hidden: list[tuple[UserId, ConvId, int]] = field(default_factory=list)
+    mentions: list[tuple[ConvId, str, int]] = field(default_factory=list)
+    moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

@@ -172,6 +172,12 @@ class SessionStore(Protocol):
         """The acknowledged prefix moved; durable within a second, also as the device's cursor. Never raises."""
         ...
 
+    def arrived(self, user: UserId, position: int) -> None:
+        """A client without a session that is kept has everything of the inbox up to there, from where it began.
+        Never raises.
+        """
+        ...
+
     async def save_retained(self, retained: Retained) -> None:
         """An empty payload deletes."""
         ...

@@ -99,7 +99,7 @@ class Reads:
                 before = m.MAX_NUMBER if before is None else before
                 found = snapshot.before(user, conv, before, limit + 1, first=first)
             found, longer = found[:limit], len(found) > limit
-            receipts = snapshot.receipts(conv)
+            receipts = snapshot.receipts(conv, user)
             items = _items(snapshot, user, conv, found, first)
         fitting = updates.within_bytes([codec.encode(item) for item in items], m.MAX_PAGE_BYTES)
         more = longer or fitting < len(found)
@@ -113,7 +113,7 @@ class Reads:
                 head=head,
                 items=items,
                 more=more,
-                receipts=[m.Receipt(user=u, delivered=d, read=r) for u, d, r in receipts],
+                receipts=receipts,
             )
         )
 
@@ -227,6 +227,7 @@ def _summaries(
     found = snapshot.conversations(conv for conv, *_ in mine)
     last = snapshot.newest(user, ((conv, first) for conv, _read, _ordinal, first, _muted in mine))
     hidden = snapshot.hidden_above(user, [(conv, read) for conv, read, *_ in mine])
+    mentions = snapshot.mentions(user, [(conv, read) for conv, read, *_ in mine])
     listed = []
     for conv, read, read_ordinal, _first, muted_until in mine:
         kind, mode, head, ordinal, name = found[conv]
@@ -239,6 +240,7 @@ def _summaries(
                 head=head,
                 read=read,
                 unread=ordinal - read_ordinal - hidden.get(conv, 0),
+                mentions=mentions.get(conv, 0),
                 name=name,
                 last=None if newest is None else updates.last_message(newest),
                 muted_until=muted_until,

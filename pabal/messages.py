@@ -134,6 +134,13 @@ class Read(Request, frozen=True, kw_only=True, tag="read", omit_defaults=True):
     message_id: PositiveNumber
 
 
+class Typing(Request, frozen=True, kw_only=True, tag="typing", omit_defaults=True):
+    """Writing at this moment, or not any longer. Kept nowhere; whoever is told takes it as over after 6 seconds."""
+
+    conv: str
+    on: bool
+
+
 class Sync(Request, frozen=True, kw_only=True, tag="sync", omit_defaults=True):
     """A page of the inbox: the updates with a seq above `after`."""
 
@@ -347,6 +354,7 @@ AnyRequest = (
     | GroupJoin
     | GroupGet
     | Delete
+    | Typing
 )
 OPS: dict[str, type[AnyRequest]] = {
     "send": Send,
@@ -381,6 +389,7 @@ OPS: dict[str, type[AnyRequest]] = {
     "group.join": GroupJoin,
     "group.get": GroupGet,
     "delete": Delete,
+    "typing": Typing,
 }
 
 
@@ -446,6 +455,7 @@ class ConversationSummary(Struct, frozen=True, kw_only=True, omit_defaults=True)
     head: int
     read: int
     unread: int
+    mentions: int
     mode: Literal["small", "large"] | None = None
     name: str | None = None
     last: LastMessage | None = None
@@ -538,9 +548,13 @@ class GroupPage(Struct, frozen=True, kw_only=True):
 class Receipt(Struct, frozen=True, kw_only=True):
     """How far one member has come."""
 
+
+class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far one member has come. `read` is left out where one of the two shares it with nobody."""
+
     user: str
     delivered: int
-    read: int
+    read: int | UnsetType = UNSET
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -884,6 +898,25 @@ EntryUpdate = (
     MessageUpdate | EditedUpdate | RecalledUpdate | ReactionUpdate | MemberUpdate | ConversationUpdate
 )
 Update = EntryUpdate | MentionUpdate | ReadUpdate | ContactUpdate | MuteUpdate | DeletedUpdate
+
+
+class LiveReceipt(Struct, frozen=True, kw_only=True, tag_field="type", tag="receipt", omit_defaults=True):
+    """How far another member has come by now, on `live/{user}`; `read` as in `Receipt`."""
+
+    ts: int
+    conv: str
+    user: str
+    delivered: int
+    read: int | UnsetType = UNSET
+
+
+class LiveTyping(Struct, frozen=True, kw_only=True, tag_field="type", tag="typing"):
+    """Another member begins or ends to write, on `live/{user}`. `on` is over after 6 seconds without another one."""
+
+    ts: int
+    conv: str
+    user: str
+    on: bool
 
 
 class ServiceRequest(Struct, frozen=True, kw_only=True, rename={"as_": "as"}):

@@ -18,6 +18,7 @@ from webapi.message_routes import MessageRoutes
 from webapi.operation_routes import OperationRoutes, add_documents
 from webapi.people_routes import PeopleRoutes
 from webapi.ports import Reads, RelayClient
+from webapi.receipt_routes import ReceiptRoutes
 from webapi.routing import Api
 from webapi.settings import WebSettings
 from webapi.wakeups import Wakeups
@@ -70,6 +71,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     PeopleRoutes(services.accounts, services.reads.people, services.relay).register(api)
     GroupRoutes(services.reads, services.relay).register(api)
     MessageLifeRoutes(services.relay).register(api)
+    ReceiptRoutes(services.relay).register(api)
     OperationRoutes(services.accounts, services.relay, settings).register(api)
     document = openapi.describe(app, spec)
     add_documents(app, document)

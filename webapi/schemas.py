@@ -109,6 +109,16 @@ class ReactionQuery(Struct, frozen=True, kw_only=True):
     id: m.RequestIdText | None = None
 
 
+class ReadBody(Struct, frozen=True, kw_only=True):
+    message_id: m.PositiveNumber
+
+
+class TypingBody(Struct, frozen=True, kw_only=True):
+    """`on` is over after 6 seconds without another one."""
+
+    on: bool
+
+
 class RequestBody(Struct, frozen=True, kw_only=True):
     """Any request of section 4 of the protocol: these two, and the fields of the operation beside them."""
 

@@ -55,8 +55,9 @@ class _Loader:
 
     def reads(self, facts: Facts, keys: Wanted) -> None:
         found = self.each(self._sql.load_read, [*keys.direct_reads, *keys.group_reads])
-        for conv, user, read_upto in found:
+        for conv, user, read_upto, delivered_upto in found:
             facts.read_upto[ConvId(conv), UserId(user)] = read_upto
+            facts.delivered_upto[ConvId(conv), UserId(user)] = delivered_upto
         for statement, reads in (
             (self._sql.load_direct_ordinals, keys.direct_reads),
             (self._sql.load_group_ordinals, keys.group_reads),

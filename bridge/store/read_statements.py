@@ -4,7 +4,9 @@ from typing import Final
 
 from sqlalchemy import TextClause, text
 
+from bridge.commands import EVERYBODY
 from bridge.store.dialect import Dialect
+from bridge.store.sharing import SharingStatements
 
 _MESSAGE: Final = (
     "m.conv_id, m.message_id, m.sender, m.device, m.id, m.type, m.kind, m.text, m.body, m.extra, m.ts,"
@@ -75,8 +77,16 @@ class ReadStatements:
         )
         self.conversation_head = text("SELECT head FROM conversation WHERE conv_id = :conv")
         self.receipts = text(
-            "SELECT user_id, delivered_upto, read_upto FROM member"
-            " WHERE conv_id = :conv AND to_id IS NULL ORDER BY user_id LIMIT 500"
+            f"SELECT user_id, {d.greatest}(delivered_upto, read_upto), read_upto FROM member"
+            " WHERE conv_id = :conv AND to_id IS NULL AND (user_id = :viewer"
+            " OR EXISTS (SELECT 1 FROM conversation WHERE conv_id = :conv AND mode = 'small'))"
+            " ORDER BY user_id LIMIT 500"
+        )
+        self.sharing = SharingStatements(d)
+        self.mentions = text(
+            f"SELECT n.conv_id, count(DISTINCT n.message_id) FROM {d.each('keys')} CROSS JOIN mention AS n"
+            f" WHERE n.conv_id = {d.field(0)} AND n.user_id IN (:user, '{EVERYBODY}')"
+            f" AND n.message_id > {d.field(1, 'bigint')} GROUP BY n.conv_id"
         )
         self.mine = text(
             "SELECT conv_id, read_upto, read_ordinal, visible_from, muted_until FROM member"

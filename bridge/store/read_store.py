@@ -7,14 +7,16 @@ from typing import Any
 from sqlalchemy import Connection, Engine, TextClause
 
 from bridge.ports import StoredQueues
+from bridge.receipt_rules import shown
 from bridge.relation import Relation
-from bridge.store import dialect, queue_store
+from bridge.store import dialect, queue_store, sharing
 from bridge.store.dialect import rows
 from bridge.store.faults import now_ms
 from bridge.store.group_queries import GroupQueries
 from bridge.store.people_queries import PeopleQueries
 from bridge.store.read_statements import ReadStatements
 from bridge.updates import StoredMessage, StoredUpdate
+from pabal import messages as m
 from pabal import privacy
 from pabal.ids import ConvId, UserId, is_direct
 
@@ -141,8 +143,21 @@ class Snapshot:
         found = self._connection.execute(self._sql.conversation_head, {"conv": conv}).first()
         return None if found is None else int(found[0])
 
-    def receipts(self, conv: ConvId) -> list[tuple[str, int, int]]:
-        return [tuple(row) for row in self._connection.execute(self._sql.receipts, {"conv": conv})]
+    def receipts(self, conv: ConvId, viewer: UserId) -> list[m.Receipt]:
+        """How far each member has come, as far as this one may know; of a large group only oneself."""
+        asked = {"conv": conv, "viewer": viewer}
+        marks = [tuple(row) for row in self._connection.execute(self._sql.receipts, asked)]
+        users = {UserId(user) for user, _delivered, _read in marks} | {viewer}
+        silent = sharing.silent(self._connection, self._sql.sharing, users)
+        return shown(marks, viewer, silent, sharing.apart(self._connection, self._sql.sharing, users))
+
+    def mentions(self, user: UserId, read: Sequence[tuple[str, int]]) -> dict[str, int]:
+        """How many messages name this user, or everybody, in each group above what was read of it; without zeros."""
+        groups = [(conv, upto) for conv, upto in read if not is_direct(ConvId(conv))]
+        if not groups:
+            return {}
+        found = self._connection.execute(self._sql.mentions, {"user": user, "keys": rows(groups)})
+        return {row[0]: row[1] for row in found}
 
     def mine(self, user: UserId, after: str, limit: int) -> list[tuple[str, int, int, int, int | None]]:
         """`(conv_id, read_upto, read_ordinal, visible_from, muted_until)`, by conversation id."""

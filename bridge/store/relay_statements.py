@@ -41,7 +41,8 @@ class RelayStatements:
         self.people = PeopleStatements(d)
         self.load_heads = text(f"SELECT user_id, head FROM inbox_head WHERE user_id {d.among('keys')}")
         self.load_read = text(
-            f"SELECT m.conv_id, m.user_id, m.read_upto FROM {d.each('keys')} CROSS JOIN member AS m"
+            f"SELECT m.conv_id, m.user_id, m.read_upto, {d.greatest}(m.delivered_upto, m.read_upto)"
+            f" FROM {d.each('keys')} CROSS JOIN member AS m"
             f" WHERE m.conv_id = {d.field(0)} AND m.user_id = {d.field(1)} AND m.to_id IS NULL"
         )
         self.load_direct_ordinals = _load_ordinals(d, "direct_message")
@@ -154,6 +155,21 @@ class RelayStatements:
             " properties = excluded.properties, expires = excluded.expires"
         )
         self.delete_retained = text("DELETE FROM retained WHERE topic = :topic")
+        self.insert_mentions = text(
+            f"INSERT INTO mention (conv_id, user_id, message_id) SELECT {d.fields('text', 'text', 'bigint')}"
+            f" FROM {d.each('rows')}"
+        )
+        # What was read is known to be delivered: only what lies beyond it is news.
+        self.mark_delivered = text(
+            f"UPDATE member SET delivered_upto = {d.field(2, 'bigint')} FROM {d.each('rows')}"
+            f" WHERE member.conv_id = {d.field(0)} AND member.user_id = {d.field(1)} AND member.to_id IS NULL"
+            f" AND member.delivered_upto < {d.field(2, 'bigint')}"
+            " RETURNING conv_id, user_id, delivered_upto > read_upto"
+        )
+        self.mark_looked_through = text(
+            f"UPDATE inbox_head SET delivered = {d.greatest}(delivered, {d.field(1, 'bigint')})"
+            f" FROM {d.each('rows')} WHERE inbox_head.user_id = {d.field(0)}"
+        )
         self.insert_outbox = text("INSERT INTO outbox (batch_id, ranges) VALUES (:batch_id, :ranges)")
         self.delete_outbox = text("DELETE FROM outbox WHERE batch_id <= :upto")
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from bridge.commands import Command, DeleteSession, SaveQueues, SaveRetained, SaveSession
+from bridge.commands import Command, DeleteSession, MarkDelivered, SaveQueues, SaveRetained, SaveSession
 from bridge.decide import SMALL_LIMIT, decide
 from bridge.entries import MAX_MEMBERS
 from bridge.facts import wanted
@@ -26,6 +26,7 @@ from bridge.store.retention import Retention, Trimmer
 from bridge.store.writer import Writer
 from pabal.errors import PabalError
 from pabal.ids import ConvId, UserId, is_direct
+from pabal.receipts import DELIVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Committed:
     """What everybody may hear now.
 
     `deliveries` are the updates by inbox, seqs rising; `rooms` the entries of large groups, in order; `left`
-    are members who lost the right to a room, `related` those whom others may not see any longer.
+    are members who lost the right to a room, `related` those whom others may not see any longer. `moved` are the marks
+    that others may be told of, with what did; `arrived` up to which seq devices said that they have everything.
     """
 
     batch_id: int
@@ -55,6 +57,8 @@ class Committed:
     rooms: list[tuple[ConvId, bytes]] = field(default_factory=list)
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
     related: list[UserId] = field(default_factory=list)
+    moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
+    arrived: dict[str, int] = field(default_factory=dict)
 
 
 class RelayStore:
@@ -121,13 +125,21 @@ class RelayStore:
         _write_positions(connection, self._sql, plan, batch.positions)
         outcomes: list[bytes | PabalError | int | None] = list(plan.outcomes)
         _write_upkeep(connection, self._sql, batch.commands, outcomes)
+        for command in batch.commands:
+            if isinstance(command, MarkDelivered):
+                _mark_delivered(connection, self._sql, command, plan)
         if batch.published_upto:
             self._faults.reach("before_outbox_delete")
             connection.execute(self._sql.delete_outbox, {"upto": batch.published_upto})
         if deliveries:
             ranges = {user: (new[0][0], new[-1][0]) for user, new in deliveries.items()}
             connection.execute(self._sql.insert_outbox, {"batch_id": batch_id, "ranges": rows_of(ranges)})
-        return Committed(batch_id, outcomes, deliveries, plan.rooms, plan.left, plan.related)
+        arrived: dict[str, int] = {}
+        for (user, _device), seq in plan.cursors.items():
+            arrived[user] = max(seq, arrived.get(user, 0))
+        return Committed(
+            batch_id, outcomes, deliveries, plan.rooms, plan.left, plan.related, plan.moved, arrived
+        )
 
     def _write_entries(
         self, connection: Connection, plan: Plan, ts: int
@@ -149,6 +161,7 @@ class RelayStore:
             (self._sql.upsert_joins, joins),
             (self._sql.upsert_reads, list(plan.reads.values())),
             (self._sql.end_members, leaves),
+            (self._sql.insert_mentions, plan.mentions),
         ):
             if written:
                 connection.execute(statement, {"rows": rows(written)})
@@ -194,6 +207,16 @@ def _write_positions(
     if positions:
         placed = [(client, position) for client, (_user, _device, position) in sorted(positions.items())]
         connection.execute(sql.move_positions, {"rows": rows(placed)})
+
+
+def _mark_delivered(connection: Connection, sql: RelayStatements, command: MarkDelivered, plan: Plan) -> None:
+    if command.marks:
+        moved = connection.execute(sql.mark_delivered, {"rows": rows(command.marks)})
+        for conv, user, is_news in moved:
+            if is_news:
+                key = ConvId(conv), UserId(user)
+                plan.moved[key] = plan.moved.get(key, 0) | DELIVERED
+    connection.execute(sql.mark_looked_through, {"rows": rows(command.upto)})
 
 
 def _write_upkeep(

@@ -155,12 +155,28 @@ invite = Table(
     sqlite_with_rowid=False,
 )
 
+mention = Table(
+    "mention",
+    metadata,
+    Column("conv_id", _conv, primary_key=True),
+    Column("user_id", _user, primary_key=True, comment="or @all, for every member"),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
 inbox_head = Table(
     "inbox_head",
     metadata,
     Column("user_id", _user, primary_key=True),
     Column("head", BigInteger, nullable=False),
     Column("min_seq", BigInteger, nullable=False, server_default="1"),
+    Column(
+        "delivered",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="looked through up to here for what reached the user",
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -176,6 +176,7 @@ def test_unknown_fields_are_ignored_in_every_operation(form):
             "report": {"reason": "spam", "text": "x"},
             "contact.request": {"text": "x"},
             "delete": {"conv": "a~b", "target": 1},
+            "typing": {"conv": "a~b", "on": True},
         }.get(op, {"conv": "a~b"})
         plain = {"op": op, "message_id": 3, "user": "b", "name": "g", "code": "c", **fields}
         answer = read(plain, form)

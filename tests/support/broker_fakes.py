@@ -84,6 +84,7 @@ class FakeStore:
         self.sessions: dict[str, StoredSession] = {}
         self.retained: dict[str, Retained] = {}
         self.cursors: dict[tuple[str, str], int] = {}
+        self.arrivals: list[tuple[str, int]] = []
         self.queue_gate = Gate()
         self.groups: list[QueueChanges] = []
         self.messages: dict[int, bytes] = {}
@@ -120,6 +121,9 @@ class FakeStore:
         if row is not None:
             self.sessions[client_id] = replace(row, position=position)
         self.cursors[user, device] = position
+
+    def arrived(self, user: UserId, position: int) -> None:
+        self.arrivals.append((user, position))
 
     async def save_retained(self, retained: Retained) -> None:
         async with self._turn:

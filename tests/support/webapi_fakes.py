@@ -86,7 +86,12 @@ class FakeChat:
             rest = [conv for conv in mine if after is None or conv > after]
             rows = [
                 m.ConversationSummary(
-                    conv=conv, kind="direct", head=len(self.convs[conv]), read=0, unread=len(self.convs[conv])
+                    conv=conv,
+                    kind="direct",
+                    head=len(self.convs[conv]),
+                    read=0,
+                    unread=len(self.convs[conv]),
+                    mentions=0,
                 )
                 for conv in rest[:limit]
             ]
