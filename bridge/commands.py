@@ -131,10 +131,20 @@ class SaveQueues:
     changes: QueueChanges
 
 
+@dataclass(frozen=True, slots=True)
+class SavePresence:
+    """`shown` is what others are told of users, empty where nobody need be told anything any longer, and `seen` when
+    devices were here last, in milliseconds since 1970.
+    """
+
+    shown: Sequence[tuple[UserId, str]]
+    seen: Sequence[tuple[UserId, DeviceId, int]]
+
+
 LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember
 """What makes an entry in a conversation, and is known again by its id."""
 Entry = LogCommand | ReadCommand | AckCommand
-Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues
+Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | SavePresence
 Command = Entry | Upkeep
 
 

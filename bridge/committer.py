@@ -187,4 +187,5 @@ def merged(one: Committed, other: Committed) -> Committed:
         deliveries,
         [*one.rooms, *other.rooms],
         [*one.left, *other.left],
+        [*one.related, *other.related],
     )

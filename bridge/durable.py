@@ -1,7 +1,7 @@
 """The bridge's side of the broker's storage ports: sessions, retained messages, and the inbox to read on from."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -41,9 +41,12 @@ class Members:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._reads.in_room, user, conv)
 
-    async def sees_presence(self, viewer: UserId, of: UserId) -> bool:  # noqa: ARG002 -- the port's signature
-        """Nobody yet: presence is published to accepted contacts, and there are no contacts yet."""
-        return False
+    async def sees_presence(self, viewer: UserId, of: UserId) -> bool:
+        return viewer in await self.who_sees(of, (viewer,))
+
+    async def who_sees(self, of: UserId, viewers: Collection[UserId]) -> set[UserId]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._reads.who_sees, of, viewers)
 
 
 class Sessions:

@@ -88,6 +88,8 @@ def change_member(batch: Batch, command: ChangeMember) -> bytes | None:
     else:
         batch.plan.member_changes.append(LeaveRow(command.conv, command.target, message_id))
         batch.plan.left.append((command.conv, command.target))
+        if not state.is_large:
+            batch.plan.related.append(command.target)
     _tell(batch, command, state, roles, update)
     if command.action != "joined":
         del roles[command.target]
@@ -154,4 +156,5 @@ def _switch(batch: Batch, command: ChangeMember, state: Conversation, roles: dic
         ts=batch.ts, conv=command.conv, message_id=message_id, action="mode", by=command.user, mode="large"
     )
     copy_to(batch, command, list(roles), update)
+    batch.plan.related.extend(roles)
     batch.plan.rooms.append((command.conv, codec.room_entry(update)))

@@ -95,7 +95,8 @@ class InboxEntry(msgspec.Struct, frozen=True, gc=False):
 class Plan:
     """`outcomes` has one for each command: the reply, the refusal, or None where nothing is said.
 
-    `left` are members who lose the right to a room; `reactions` says of each which entry gave it,
+    `left` are members who lose the right to a room; `related` are users of whom others may see less from now on
+    (contacts, blocks, small groups), looked at again when it is committed. `reactions` says of each which entry gave it,
     or None if it is gone.
     """
 
@@ -109,6 +110,7 @@ class Plan:
     rooms: list[tuple[ConvId, bytes]] = field(default_factory=list)
     cursors: dict[tuple[str, str], int] = field(default_factory=dict)
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
+    related: list[UserId] = field(default_factory=list)
     contents: dict[tuple[ConvId, int], ContentRow] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId, str], int | None] = field(default_factory=dict)
 

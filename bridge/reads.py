@@ -3,9 +3,9 @@
 Each answer is the JSON of a reply of `pabal.messages`, with `re` as given.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
-from bridge import updates
+from bridge import relations, updates
 from bridge.ports import InboxPage
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore, Snapshot
@@ -13,6 +13,7 @@ from pabal import codec, ids
 from pabal import messages as m
 from pabal.errors import BadRequest, NotAMember, NotFound
 from pabal.ids import ConvId, UserId
+from pabal.presence import State
 
 SNAPSHOT_CONVERSATIONS = 200
 
@@ -20,9 +21,13 @@ SNAPSHOT_CONVERSATIONS = 200
 class Reads:
     """Safe for use by several threads. Every method raises errors.Unavailable if the database fails."""
 
-    def __init__(self, store: ReadStore, epoch: str) -> None:
+    def __init__(
+        self, store: ReadStore, epoch: str, states: Callable[[UserId], State] = lambda _user: "offline"
+    ) -> None:
+        """`states` says of a user, in any thread, what others are told; only the committing process knows."""
         self._store = store
         self._epoch = epoch
+        self._states = states
 
     @property
     def epoch(self) -> str:
@@ -113,6 +118,31 @@ class Reads:
         with answering(), self._store.snapshot() as snapshot:
             listed, more = _summaries(snapshot, user, after or "", min(limit, m.MAX_HISTORY_LIMIT))
         return codec.encode(m.ConversationPage(re=re, conversations=listed, more=more))
+
+    def presence(self, viewer: UserId, users: Sequence[UserId], re: str | None = None) -> bytes:
+        """A PresenceList."""
+        asked = list(dict.fromkeys(users))
+        with answering(), self._store.snapshot() as snapshot:
+            shown = relations.shown_to(snapshot, viewer, asked)
+            seen = snapshot.last_seen(shown.last_seen)
+        return codec.encode(
+            m.PresenceList(
+                re=re,
+                presence=[
+                    m.UserPresence(
+                        user=user,
+                        state=self._states(user) if user in shown.state else "offline",
+                        last_seen=seen.get(user),
+                    )
+                    for user in asked
+                ],
+            )
+        )
+
+    def who_sees(self, of: UserId, viewers: Collection[UserId]) -> set[UserId]:
+        """Which of them may follow this user's presence."""
+        with answering(), self._store.snapshot() as snapshot:
+            return relations.who_sees(snapshot, of, viewers)
 
     def _page(self, snapshot: Snapshot, user: UserId, after: int, limit: int) -> InboxPage:
         head, min_seq = snapshot.head(user)

@@ -195,7 +195,7 @@ class Relay:
     def _enter(self, job: Job) -> None:
         """Into the next batch; a read opens a lane, so that what its device sends later waits for it."""
         match job.request:
-            case m.Sync() | m.History() | m.Conversations():
+            case m.Sync() | m.History() | m.Conversations() | m.Presence():
                 self._lanes.open(job.source)
                 if not self._busy and not self._waiting:
                     self._begin_read(job)
@@ -331,6 +331,8 @@ class Relay:
         self._faults.reach("before_publish")
         for conv, user in result.left:
             outbound.revoke(user, topics.room(conv))
+        for user in dict.fromkeys(result.related):
+            outbound.review(user)
         for user, updates in result.deliveries.items():
             outbound.deliver(user, updates)
         for conv, payload in result.rooms:

@@ -20,7 +20,7 @@ from pabal import messages as m
 from pabal.acl import EVERYTHING, check_right
 from pabal.codec import Format, Rejected
 from pabal.errors import PabalError
-from pabal.ids import UserId, parse_conv
+from pabal.ids import UserId, parse_conv, parse_user
 
 # Up to so many bytes, a payload has too few containers for `no_collecting` to matter.
 SMALL = 1024
@@ -93,5 +93,8 @@ def read(reads: Reads, user: UserId, request: m.AnyRequest | PabalError) -> byte
         case m.Conversations():
             after = None if request.after is None else parse_conv(request.after, field="after")
             return reads.conversations(user, after, request.limit, request.id)
+        case m.Presence():
+            users = [parse_user(name, field="users") for name in request.users]
+            return reads.presence(user, users, request.id)
         case _:
             raise AssertionError(f"{type(request).__name__} is no read")

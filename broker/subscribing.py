@@ -28,6 +28,7 @@ from broker.mqtt.packets import (
     Unsubscribe,
 )
 from broker.mqtt.reasons import FAILED, Reason
+from broker.presence import OFFLINE
 from broker.session import Session
 from broker.shared import inner_filter, is_shared, split
 from pabal import topics
@@ -38,7 +39,6 @@ _log = logging.getLogger("pabal.broker")
 # How often, and how many times, rights are asked about that the database does not tell.
 _RECHECK_S = 1.0
 _RECHECKS = 60
-_OFFLINE = b'{"state":"offline"}'
 
 
 class Subscriber:
@@ -96,6 +96,7 @@ class Subscriber:
         has changed.
         """
         hub = self._hub
+        reviews = 0 if hub.presence is None else hub.presence.reviews
         codes: list[int] = []
         granted: dict[str, int] = {}
         for topic_filter, asked in wanted:
@@ -114,6 +115,9 @@ class Subscriber:
                     stream.unwatch()
                 raise
         self._apply(session, granted, stream)
+        if hub.presence is not None and hub.presence.reviews != reviews and session.user is not None:
+            # It was decided while rights were taken away, and was not among what stood.
+            hub.spawn(self.recheck(session.user))
         return codes
 
     async def subscribe_for(self, session: Session, topic_filter: str, qos: int) -> int:
@@ -136,10 +140,12 @@ class Subscriber:
             return Reason.TOPIC_FILTER_INVALID
         if session.view is None or not await hub.guard.allows(session.view, meant, Action.SUBSCRIBE):
             return hub.guard.refusal
-        if hub.inbox is not None and isinstance(of := topics.parse(meant), topics.Inbox):
-            # An inbox is followed by number, so only its owner's sessions can, and each for itself.
-            if shared:
-                return Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+        of = topics.parse(meant)
+        alone = hub.inbox is not None and isinstance(of, topics.Inbox)
+        if shared and (alone or (hub.presence is not None and isinstance(of, topics.Presence))):
+            return Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED  # each follows for itself
+        if alone and isinstance(of, topics.Inbox):
+            # An inbox is followed by number, so only its owner's sessions can.
             return min(qos, 1) if of.user == session.user else Reason.NOT_AUTHORIZED
         return qos
 
@@ -202,6 +208,8 @@ class Subscriber:
                 session.stream.begin()
             elif not is_shared(topic_filter) and _wants_retained(asked, fresh=topic_filter in fresh):
                 hub.send_retained(session, topic_filter, with_qos(asked, code))
+                if hub.presence is not None:
+                    hub.presence.answer(session, topic_filter, with_qos(asked, code))
             if hub.events.subscribed:
                 hub.events.tell(
                     BrokerEvents.CLIENT_SUBSCRIBED, client_id=session.client_id, topic=topic_filter, qos=code
@@ -294,9 +302,35 @@ class Subscriber:
             for name in list(session.subscriptions)
             if not await self._hub.guard.allows(session.view, inner_filter(name), Action.SUBSCRIBE)
         ]
+        await self._lose(session, lost)
+
+    async def review(self, user: UserId) -> None:
+        """Ask again who may follow the presence of this user, and part with the others; as `recheck` otherwise. Who is
+        away is looked at when it comes back.
+        """
+        hub = self._hub
+        assert hub.presence is not None  # noqa: S101 -- the caller has looked
+        assert hub.directory is not None  # noqa: S101 -- likewise
+        watchers = hub.presence.watchers(user)
+        viewers = {session.user for session in watchers if session.user is not None}
+        allowed: set[UserId] = set()
+        for _ in range(_RECHECKS if viewers else 0):
+            try:
+                allowed = await hub.directory.who_sees(user, viewers)
+                break
+            except Unavailable:
+                await asyncio.sleep(_RECHECK_S)
+        for session in watchers:
+            if session.user not in allowed:
+                async with hub.lock(session.client_id):
+                    if session.connection is not None:
+                        await self._lose(session, [topics.presence(user)])
+
+    async def _lose(self, session: Session, lost: list[str]) -> None:
+        """The caller holds the session's lock."""
         for name in lost:
             if isinstance(topics.parse(name), topics.Presence) and name in session.subscriptions:
-                session.send(Message(name, _OFFLINE, 0), 0)
+                session.send(Message(name, OFFLINE, 0), 0)
         if lost and not await self._drop(session, lost):
             # Better gone from memory alone than read on without the right.
             for name in lost:

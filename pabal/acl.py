@@ -89,7 +89,7 @@ def may_subscribe(  # noqa: PLR0911 -- one line for each kind of topic is the ta
             return False
 
 
-_READING = (m.Sync, m.History, m.Conversations, m.Read, m.Ack)
+_READING = (m.Sync, m.History, m.Conversations, m.Read, m.Ack, m.Presence)
 
 
 def check_right(allow: frozenset[str], request: m.AnyRequest) -> None:

@@ -23,6 +23,7 @@ MAX_PAGE_BYTES = 200 * 1024
 MAX_MENTIONS = 100
 MAX_GROUP_NAME = 128
 MAX_NEW_MEMBERS = 500
+MAX_PRESENCE_USERS = 200
 # One emoji may be many code points: a family of four with skin tones is eleven.
 MAX_EMOJI = 32
 # 2^53 - 1: what every JSON reader, JavaScript's too, holds exactly.
@@ -146,6 +147,12 @@ class GroupLeave(Request, frozen=True, kw_only=True, tag="group.leave", omit_def
     conv: str
 
 
+class Presence(Request, frozen=True, kw_only=True, tag="presence", omit_defaults=True):
+    """What these users are doing, as far as each of them shows it to who asks."""
+
+    users: Annotated[list[str], Meta(max_length=MAX_PRESENCE_USERS)]
+
+
 AnyRequest = (
     Send
     | Edit
@@ -160,6 +167,7 @@ AnyRequest = (
     | GroupAdd
     | GroupRemove
     | GroupLeave
+    | Presence
 )
 OPS: dict[str, type[AnyRequest]] = {
     "send": Send,
@@ -175,6 +183,7 @@ OPS: dict[str, type[AnyRequest]] = {
     "group.add": GroupAdd,
     "group.remove": GroupRemove,
     "group.leave": GroupLeave,
+    "presence": Presence,
 }
 
 
@@ -316,7 +325,25 @@ class HistoryPage(Struct, frozen=True, kw_only=True):
     receipts: list[Receipt]
 
 
-Reply = Done | Committed | Refused | ConversationPage | SyncPage | SyncReset | HistoryPage
+class UserPresence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`offline` also where it is not shown, and where there is no such user. `last_seen`: when a device of theirs was
+    here last, to the minute, for those to whom it is shown.
+    """
+
+    user: str
+    state: Literal["online", "away", "offline"]
+    last_seen: int | None = None
+
+
+class PresenceList(Struct, frozen=True, kw_only=True):
+    """In the order in which they were asked for, each once."""
+
+    re: str | None
+    ok: Literal[True] = True
+    presence: list[UserPresence]
+
+
+Reply = Done | Committed | Refused | ConversationPage | SyncPage | SyncReset | HistoryPage | PresenceList
 
 
 class MessageUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="message", omit_defaults=True):

@@ -15,6 +15,7 @@ from webapi.limits import Limits
 from webapi.message_routes import MessageRoutes
 from webapi.operation_routes import OperationRoutes, add_documents
 from webapi.ports import Reads, RelayClient
+from webapi.presence_routes import PresenceRoutes
 from webapi.routing import Api
 from webapi.settings import WebSettings
 from webapi.wakeups import Wakeups
@@ -64,6 +65,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     api = Api(app, spec, services.accounts, limits)
     AccountRoutes(services.accounts, limits, settings).register(api)
     MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
+    PresenceRoutes(services.relay).register(api)
     OperationRoutes(services.accounts, services.relay, settings).register(api)
     document = openapi.describe(app, spec)
     add_documents(app, document)

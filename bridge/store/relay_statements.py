@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import TextClause, text
 
 from bridge.store.dialect import Dialect, Type
+from bridge.store.presence_store import PresenceStatements
 from bridge.store.queue_store import QueueStatements
 
 _MESSAGE_COLUMNS: Final = (
@@ -130,6 +131,7 @@ class RelayStatements:
             for table in ("mqtt_session", "mqtt_delivery", "mqtt_incoming")
         ]
         self.queues = QueueStatements(d)
+        self.presence = PresenceStatements(d)
         self.upsert_retained = text(
             "INSERT INTO retained (topic, payload, qos, properties, expires)"
             " VALUES (:topic, :payload, :qos, :properties, :expires)"

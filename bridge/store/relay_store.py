@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from bridge.commands import Command, DeleteSession, SaveQueues, SaveRetained, SaveSession
+from bridge.commands import Command, DeleteSession, SavePresence, SaveQueues, SaveRetained, SaveSession
 from bridge.decide import SMALL_LIMIT, decide
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
-from bridge.store import dialect, queue_store
+from bridge.store import dialect, presence_store, queue_store
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.faults import NO_FAULTS, Faults
@@ -45,7 +45,7 @@ class Committed:
     """What everybody may hear now.
 
     `deliveries` are the updates by inbox, seqs rising; `rooms` the entries of large groups, in order; `left`
-    are members who lost the right to a room.
+    are members who lost the right to a room, `related` those whom others may not see any longer.
     """
 
     batch_id: int
@@ -53,6 +53,7 @@ class Committed:
     deliveries: dict[UserId, list[tuple[int, bytes]]]
     rooms: list[tuple[ConvId, bytes]] = field(default_factory=list)
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
+    related: list[UserId] = field(default_factory=list)
 
 
 class RelayStore:
@@ -122,7 +123,7 @@ class RelayStore:
         if deliveries:
             ranges = {user: (new[0][0], new[-1][0]) for user, new in deliveries.items()}
             connection.execute(self._sql.insert_outbox, {"batch_id": batch_id, "ranges": rows_of(ranges)})
-        return Committed(batch_id, outcomes, deliveries, plan.rooms, plan.left)
+        return Committed(batch_id, outcomes, deliveries, plan.rooms, plan.left, plan.related)
 
     def _write_entries(
         self, connection: Connection, plan: Plan, ts: int
@@ -213,6 +214,8 @@ def _write_upkeep(
                     connection.execute(sql.delete_retained, {"topic": kept.topic})
             case SaveQueues(changes=changes):
                 queue_store.write(connection, sql.queues, changes)
+            case SavePresence():
+                presence_store.write(connection, sql.presence, command)
             case _:
                 pass
 
