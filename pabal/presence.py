@@ -111,24 +111,19 @@ class _Device:
 class _User:
     """Attributes:
     shown: what others were told.
-    suspected: what they were told before a restart, until a device says otherwise or `suspected_until`.
     free_at: when nothing is held back any longer; each change that is told moves it by EVERY_S.
     wakes_at: when the roster looks again, None: not of itself.
     """
 
-    __slots__ = ("devices", "free_at", "shown", "suspected", "suspected_until", "wakes_at")
+    __slots__ = ("devices", "free_at", "shown", "wakes_at")
 
     def __init__(self, now: float) -> None:
         self.devices: dict[DeviceId, _Device] = {}
         self.shown: State = "offline"
-        self.suspected: State | None = None
-        self.suspected_until = 0.0
         self.free_at = now
         self.wakes_at: float | None = None
 
     def state(self) -> State:
-        if self.suspected is not None:
-            return self.suspected
         return max(
             (device.state for device in self.devices.values()), key=_RANK.__getitem__, default="offline"
         )
@@ -172,10 +167,11 @@ class Roster:
     # -- what happens
 
     def suspect(self, user: UserId, state: State, until: float, now: float) -> None:
-        """Others were told so before a restart, and nothing is known since. For users who are not known yet."""
+        """Others were told so before a restart, and it is left at that until a device says something or the time is over.
+        For users who are not known yet.
+        """
         one = self._users[user] = _User(now)
-        one.shown = one.suspected = state
-        one.suspected_until = until
+        one.shown = state
         self.online += state != "offline"
         self._wake(user, one, until)
 
@@ -184,7 +180,6 @@ class Roster:
         one, found = self._known(user, device, now)
         found.leaves_at = None
         found.connections.add(connection)
-        one.suspected = None
         return self._settle(user, one, now)
 
     def disconnected(
@@ -221,7 +216,6 @@ class Roster:
         else:
             found.status = said.state
             found.leaves_at = None
-            one.suspected = None
             if found.is_over:
                 del one.devices[device]
         return self._settle(user, one, now)
@@ -275,8 +269,6 @@ class Roster:
         ]
         for device in gone:
             del one.devices[device]
-        if one.suspected is not None and one.suspected_until <= now:
-            one.suspected = None
         change = None
         state = one.state()
         if state != one.shown and now >= one.may_tell_at:
@@ -289,8 +281,6 @@ class Roster:
 
     def _look_again(self, user: UserId, one: _User, now: float, *, behind: bool) -> None:
         times = [found.leaves_at for found in one.devices.values() if found.leaves_at is not None]
-        if one.suspected is not None:
-            times.append(one.suspected_until)
         if behind:
             times.append(one.may_tell_at)
         if times:
