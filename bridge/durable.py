@@ -42,11 +42,11 @@ class Members:
         return await loop.run_in_executor(self._readers, self._reads.in_room, user, conv)
 
     async def sees_presence(self, viewer: UserId, of: UserId) -> bool:
-        return viewer in await self.who_sees(of, (viewer,))
+        return of in await self.visible_to(viewer, (of,))
 
-    async def who_sees(self, of: UserId, viewers: Collection[UserId]) -> set[UserId]:
+    async def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._reads.who_sees, of, viewers)
+        return await loop.run_in_executor(self._readers, self._reads.visible_to, viewer, users)
 
 
 class Sessions:

@@ -80,9 +80,9 @@ class Outbound(Protocol):
         """
         ...
 
-    def review(self, user: UserId) -> None:
-        """It has changed who sees this user. Soon, whoever follows its presence and may not any longer is told
-        `offline`, and follows it no longer.
+    def review(self, users: Collection[UserId]) -> None:
+        """It has changed who sees them. Soon, whoever follows the presence of one of them and may not any longer is
+        told `offline`, and follows it no longer.
         """
         ...
 
@@ -135,8 +135,8 @@ class Directory(Protocol):
         """
         ...
 
-    async def who_sees(self, of: UserId, viewers: Collection[UserId]) -> set[UserId]:
-        """Which of them `of` lets see when it is online.
+    async def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        """Which of them let `viewer` see when they are online.
 
         Raises: errors.Unavailable if the database does not answer.
         """

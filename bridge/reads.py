@@ -5,7 +5,7 @@ Each answer is the JSON of a reply of `pabal.messages`, with `re` as given.
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from bridge import relations, updates
+from bridge import updates
 from bridge.ports import InboxPage
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore, Snapshot
@@ -123,15 +123,18 @@ class Reads:
         """A PresenceList."""
         asked = list(dict.fromkeys(users))
         with answering(), self._store.snapshot() as snapshot:
-            shown = relations.shown_to(snapshot, viewer, asked)
-            seen = snapshot.last_seen(shown.last_seen)
+            relations = snapshot.relations(viewer, asked)
+            shown = {user for user, of in relations.items() if user == viewer or of.shows_presence}
+            seen = snapshot.last_seen(
+                user for user, of in relations.items() if user == viewer or of.shows_last_seen
+            )
         return codec.encode(
             m.PresenceList(
                 re=re,
                 presence=[
                     m.UserPresence(
                         user=user,
-                        state=self._states(user) if user in shown.state else "offline",
+                        state=self._states(user) if user in shown else "offline",
                         last_seen=seen.get(user),
                     )
                     for user in asked
@@ -139,10 +142,11 @@ class Reads:
             )
         )
 
-    def who_sees(self, of: UserId, viewers: Collection[UserId]) -> set[UserId]:
-        """Which of them may follow this user's presence."""
+    def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        """Whose presence this user may follow; everybody their own."""
         with answering(), self._store.snapshot() as snapshot:
-            return relations.who_sees(snapshot, of, viewers)
+            found = snapshot.relations(viewer, users)
+        return {user for user, of in found.items() if user == viewer or of.shows_presence}
 
     def _page(self, snapshot: Snapshot, user: UserId, after: int, limit: int) -> InboxPage:
         head, min_seq = snapshot.head(user)

@@ -331,8 +331,8 @@ class Relay:
         self._faults.reach("before_publish")
         for conv, user in result.left:
             outbound.revoke(user, topics.room(conv))
-        for user in dict.fromkeys(result.related):
-            outbound.review(user)
+        if result.related:
+            outbound.review(result.related)
         for user, updates in result.deliveries.items():
             outbound.deliver(user, updates)
         for conv, payload in result.rooms:

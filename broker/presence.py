@@ -79,7 +79,11 @@ class PresenceTopics:
             for payload in [message.payload for message in kept] or [OFFLINE]:
                 session.send(Message(topic, payload, 0), 0)
 
-    def watchers(self, user: UserId) -> list[Session]:
-        """Sessions that follow this user's presence, with a connection or without."""
-        found = (subscriber for subscriber, _, _ in self._hub.tree.match(topics.presence(user)))
-        return [one for one in found if isinstance(one, Session)]
+    def watched(self, users: Iterable[UserId]) -> dict[Session, list[UserId]]:
+        """Who follows the presence of any of them, with a connection or without, and whose."""
+        found: dict[Session, list[UserId]] = {}
+        for user in dict.fromkeys(users):
+            for subscriber, _, _ in self._hub.tree.match(topics.presence(user)):
+                if isinstance(subscriber, Session):
+                    found.setdefault(subscriber, []).append(user)
+        return found

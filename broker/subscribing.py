@@ -6,7 +6,7 @@ A persistent session's subscriptions are on disk before the client hears of them
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from amqtt.contexts import Action
 from amqtt.events import BrokerEvents
@@ -304,27 +304,30 @@ class Subscriber:
         ]
         await self._lose(session, lost)
 
-    async def review(self, user: UserId) -> None:
-        """Ask again who may follow the presence of this user, and part with the others; as `recheck` otherwise. Who is
-        away is looked at when it comes back.
+    async def review(self, users: Collection[UserId]) -> None:
+        """Ask again who may follow their presence, and part with the others; as `recheck` otherwise. Who is away is
+        looked at when it comes back.
         """
-        hub = self._hub
-        assert hub.presence is not None  # noqa: S101 -- the caller has looked
-        assert hub.directory is not None  # noqa: S101 -- likewise
-        watchers = hub.presence.watchers(user)
-        viewers = {session.user for session in watchers if session.user is not None}
-        allowed: set[UserId] = set()
-        for _ in range(_RECHECKS if viewers else 0):
+        assert self._hub.presence is not None  # noqa: S101 -- the caller has looked
+        for session, followed in self._hub.presence.watched(users).items():
+            allowed = await self._visible_to(session, followed)
+            lost = [topics.presence(user) for user in followed if user not in allowed]
+            if not lost:
+                continue
+            async with self._hub.lock(session.client_id):
+                if session.connection is not None:
+                    await self._lose(session, lost)
+
+    async def _visible_to(self, session: Session, users: list[UserId]) -> set[UserId]:
+        """Nobody, if the database does not say so for too long: better untold than told without the right."""
+        assert self._hub.directory is not None  # noqa: S101 -- likewise
+        for _ in range(_RECHECKS if session.user is not None else 0):
+            assert session.user is not None  # noqa: S101 -- as the line above
             try:
-                allowed = await hub.directory.who_sees(user, viewers)
-                break
+                return await self._hub.directory.visible_to(session.user, users)
             except Unavailable:
                 await asyncio.sleep(_RECHECK_S)
-        for session in watchers:
-            if session.user not in allowed:
-                async with hub.lock(session.client_id):
-                    if session.connection is not None:
-                        await self._lose(session, [topics.presence(user)])
+        return set()
 
     async def _lose(self, session: Session, lost: list[str]) -> None:
         """The caller holds the session's lock."""

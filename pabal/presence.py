@@ -14,7 +14,6 @@ from pabal.ids import DeviceId, UserId
 from pabal.messages import Number
 
 State = Literal["online", "away", "offline"]
-Seen = Literal["everyone", "contacts", "nobody"]
 
 # How long a device may be gone without a word before others are told.
 LINGER_S = 10.0
@@ -67,14 +66,6 @@ def read_status(payload: bytes) -> Status:
 def payload_of(state: State) -> bytes:
     """What `presence/{user}` carries."""
     return b'{"state":"%b"}' % state.encode()
-
-
-def may_see(choice: Seen, *, known: bool, blocked: bool) -> bool:
-    """Whether somebody else may see what its owner shows to this `choice` of people.
-
-    `known`: the viewer is one of those whom `contacts` means; `blocked`: the owner has blocked the viewer.
-    """
-    return not blocked and (choice == "everyone" or (choice == "contacts" and known))
 
 
 class _Device:

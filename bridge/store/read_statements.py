@@ -49,13 +49,6 @@ class ReadStatements:
             "SELECT c.conv_id, c.head FROM member AS m JOIN conversation AS c ON c.conv_id = m.conv_id"
             " WHERE m.user_id = :user AND m.to_id IS NULL AND c.mode = 'large' ORDER BY c.conv_id LIMIT 1000"
         )
-        self.sharing = text(
-            "SELECT DISTINCT theirs.user_id FROM member AS mine CROSS JOIN conversation AS c"
-            " CROSS JOIN member AS theirs WHERE mine.user_id = :user AND mine.to_id IS NULL"
-            " AND mine.conv_id NOT LIKE '%~%' AND c.conv_id = mine.conv_id AND c.mode = 'small'"
-            " AND theirs.conv_id = mine.conv_id AND theirs.to_id IS NULL"
-            f" AND theirs.user_id {d.among('others')}"
-        )
         self.last_seen = text(
             f"SELECT user_id, max(seen_ts) FROM device WHERE user_id {d.among('users')}"
             " AND seen_ts IS NOT NULL GROUP BY user_id"

@@ -388,21 +388,6 @@ def test_the_payload_of_a_presence_topic_is_its_state():
     assert read_status(presence.payload_of("online")) == Status("online")
 
 
-@pytest.mark.parametrize(
-    ("choice", "known", "blocked", "sees"),
-    [
-        ("everyone", False, False, True),
-        ("everyone", True, True, False),
-        ("contacts", True, False, True),
-        ("contacts", False, False, False),
-        ("contacts", True, True, False),
-        ("nobody", True, False, False),
-    ],
-)
-def test_who_may_see_is_chosen_and_a_block_is_stronger(choice, known, blocked, sees):
-    assert presence.may_see(choice, known=known, blocked=blocked) is sees
-
-
 # -- against a model that has no timers and forgets nothing
 
 

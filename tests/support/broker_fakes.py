@@ -172,11 +172,11 @@ class FakeDirectory:
     async def sees_presence(self, viewer: UserId, of: UserId) -> bool:  # noqa: ARG002 -- the port's signature
         return of in self.friends
 
-    async def who_sees(self, of: UserId, viewers: Collection[UserId]) -> set[UserId]:
+    async def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:  # noqa: ARG002 -- likewise
         self.asked += 1
         if self.failing:
             raise errors.Unavailable("the database did not answer")
-        return set(viewers) if of in self.friends else set()
+        return {user for user in users if user in self.friends}
 
     async def in_room(self, user: UserId, conv: ConvId) -> bool:
         self.asked += 1
