@@ -80,9 +80,9 @@ class Outbound(Protocol):
         """
         ...
 
-    def review(self, users: Collection[UserId]) -> None:
-        """It has changed who sees them. Soon, whoever follows the presence of one of them and may not any longer is
-        told `offline`, and follows it no longer.
+    def review(self, user: UserId) -> None:
+        """It has changed who sees this user. Soon, whoever follows its presence and may not any longer is told
+        `offline`, and follows it no longer.
         """
         ...
 

@@ -331,8 +331,8 @@ class Relay:
         self._faults.reach("before_publish")
         for conv, user in result.left:
             outbound.revoke(user, topics.room(conv))
-        if result.related:
-            outbound.review(result.related)
+        for user in result.related:
+            outbound.review(user)
         for user, updates in result.deliveries.items():
             outbound.deliver(user, updates)
         for conv, payload in result.rooms:

@@ -25,12 +25,13 @@ class PresenceTopics:
             again.
     """
 
-    __slots__ = ("_hub", "_presence", "reviews")
+    __slots__ = ("_hub", "_marked", "_presence", "reviews")
 
     def __init__(self, hub: "Hub", presence: "Presence") -> None:
         self._hub = hub
         self._presence = presence
         self.reviews = 0
+        self._marked: dict[UserId, None] = {}
 
     # -- what the bridge is told
 
@@ -79,10 +80,20 @@ class PresenceTopics:
             for payload in [message.payload for message in kept] or [OFFLINE]:
                 session.send(Message(topic, payload, 0), 0)
 
-    def watched(self, users: Iterable[UserId]) -> dict[Session, list[UserId]]:
-        """Who follows the presence of any of them, with a connection or without, and whose."""
+    # -- rights that are taken away
+
+    def mark(self, user: UserId) -> bool:
+        """It is to be asked again who sees this user. Returns whether it is the first since `watched`."""
+        self.reviews += 1
+        first = not self._marked
+        self._marked[user] = None
+        return first
+
+    def watched(self) -> dict[Session, list[UserId]]:
+        """Who follows the presence of any of those who are marked, with a connection or without, and whose."""
+        marked, self._marked = self._marked, {}
         found: dict[Session, list[UserId]] = {}
-        for user in dict.fromkeys(users):
+        for user in marked:
             for subscriber, _, _ in self._hub.tree.match(topics.presence(user)):
                 if isinstance(subscriber, Session):
                     found.setdefault(subscriber, []).append(user)

@@ -6,7 +6,7 @@ What is overridden, and why, is listed in the architecture page; a test holds am
 import asyncio
 import logging
 import ssl as tls
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -318,11 +318,14 @@ class PabalBroker(Broker):
         if self._hub.presence is not None:
             self._hub.presence.announce(topic, payload, keep=keep)
 
-    def review(self, users: Collection[UserId]) -> None:
-        """It has changed who may follow them: look at who does, soon."""
-        if self._hub.presence is not None and self._hub.directory is not None:
-            self._hub.presence.reviews += 1
-            self._hub.spawn(self._handler.subscriber.review(users))
+    def review(self, user: UserId) -> None:
+        """It has changed who may follow this user: look at who does, soon, and at all others of this turn with it."""
+        if (
+            self._hub.presence is not None
+            and self._hub.directory is not None
+            and self._hub.presence.mark(user)
+        ):
+            self._hub.spawn(self._handler.subscriber.review())
 
     def forget(self, user: UserId, device: DeviceId | None) -> None:
         """This device (None: all of the user's) is no more: its sessions end, soon, in memory and on disk."""

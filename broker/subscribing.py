@@ -6,7 +6,7 @@ A persistent session's subscriptions are on disk before the client hears of them
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from amqtt.contexts import Action
 from amqtt.events import BrokerEvents
@@ -304,12 +304,12 @@ class Subscriber:
         ]
         await self._lose(session, lost)
 
-    async def review(self, users: Collection[UserId]) -> None:
-        """Ask again who may follow their presence, and part with the others; as `recheck` otherwise. Who is away is
-        looked at when it comes back.
+    async def review(self) -> None:
+        """Ask again who may follow the presence of users of whom that has changed, and part with the others; as
+        `recheck` otherwise. Who is away is looked at when it comes back.
         """
         assert self._hub.presence is not None  # noqa: S101 -- the caller has looked
-        for session, followed in self._hub.presence.watched(users).items():
+        for session, followed in self._hub.presence.watched().items():
             allowed = await self._visible_to(session, followed)
             lost = [topics.presence(user) for user in followed if user not in allowed]
             if not lost:

@@ -1,7 +1,7 @@
 """Fakes of the ports of `bridge.ports`, that remember and let a test wait."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -58,8 +58,8 @@ class FakeBroker:
         self.announced.append((topic, payload, keep))
         self._changed.set()
 
-    def review(self, users: Collection[UserId]) -> None:
-        self.reviewed += users
+    def review(self, user: UserId) -> None:
+        self.reviewed.append(user)
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
