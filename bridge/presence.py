@@ -8,9 +8,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Protocol
 
 from bridge.commands import Command, SavePresence
+from bridge.figures import Figures
 from bridge.ports import Outbound
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore
@@ -22,6 +24,8 @@ from pabal.presence import GRACE_S, Change, Roster, payload_of, read_status
 logger = logging.getLogger("pabal.bridge")
 
 FLUSH_S = 1.0
+# How long a database that does not answer is waited for at the end.
+STOP_S = 5.0
 # How often a device that stays is written down as seen, and in steps of how many.
 SEEN_EVERY_S = 60.0
 SEEN_STEP = 500
@@ -46,6 +50,8 @@ class Timers(Protocol):
 
 class Committing(Protocol):
     """What is asked of the relay."""
+
+    figures: Figures
 
     async def commit(self, command: Command) -> int | None:
         """Raises: errors.Unavailable."""
@@ -85,6 +91,7 @@ class PresenceDesk:
         self._unwritten: dict[UserId, str] = {}
         self._seen: dict[_Whose, int] = {}
         self._complained = False
+        self._flushing = asyncio.Lock()
 
     async def start(self, outbound: Outbound) -> None:
         """Before the broker accepts anybody. Raises: errors.Unavailable."""
@@ -93,6 +100,7 @@ class PresenceDesk:
         now = self._timers.time()
         for user, payload in await loop.run_in_executor(self._readers, self._shown_before):
             self._suspect(user, payload, now)
+        self._relay.figures.users_online = self._roster.online
         self._outbound = outbound
         self._arm()
         self._task = loop.create_task(self._run())
@@ -107,7 +115,9 @@ class PresenceDesk:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._note_seen(len(self._here), self._timers.time(), 0)
-        await self.flush()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await self.flush()
 
     def _shown_before(self) -> list[tuple[UserId, bytes]]:
         with answering(), self._store.snapshot() as snapshot:
@@ -162,6 +172,7 @@ class PresenceDesk:
             return
         payload = payload_of(change.state)
         keep = change.state != "offline"
+        self._relay.figures.users_online = self._roster.online
         self._unwritten[change.user] = payload.decode() if keep else ""
         self._outbound.announce(topics.presence(change.user), payload, keep=keep)
 
@@ -218,6 +229,10 @@ class PresenceDesk:
         """Put on disk what others are told, and who was here when. If the database does not take it, it is tried again
         with what has changed since.
         """
+        async with self._flushing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         if not self._unwritten and not self._seen:
             return
         unwritten, self._unwritten = self._unwritten, {}

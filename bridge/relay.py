@@ -331,7 +331,7 @@ class Relay:
         self._faults.reach("before_publish")
         for conv, user in result.left:
             outbound.revoke(user, topics.room(conv))
-        for user in result.related:
+        for user in dict.fromkeys(result.related):
             outbound.review(user)
         for user, updates in result.deliveries.items():
             outbound.deliver(user, updates)
