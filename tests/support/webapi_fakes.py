@@ -132,6 +132,9 @@ class FakeChat:
             case m.Conversations():
                 page = self.conversations(user, read.after, read.limit)
                 return {**msgspec.json.decode(page), "re": read.id}
+            case m.Presence():
+                asked = [m.UserPresence(user=parse_user(one), state="offline") for one in read.users]
+                return m.PresenceList(re=read.id, presence=asked)
             case _:
                 return m.Done(re=read.id)
 
