@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from bridge.people_commands import PeopleCommand
 from bridge.ports import QueueChanges, Retained, Source, StoredSession
 from pabal import codec, ids
 from pabal import messages as m
@@ -143,7 +144,7 @@ class SavePresence:
 
 LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember
 """What makes an entry in a conversation, and is known again by its id."""
-Entry = LogCommand | ReadCommand | AckCommand
+Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand
 Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | SavePresence
 Command = Entry | Upkeep
 

@@ -21,7 +21,10 @@ from bridge.entries import Batch, again, answer, append, copy_to
 from bridge.facts import Conversation, Facts
 from bridge.group_rules import change_member, create_group
 from bridge.message_rules import change_message
+from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
+from bridge.people_rules import change_block, change_contact, check_writes
 from bridge.plan import Extra, InboxEntry, Plan, ReadRow
+from bridge.report_rules import make_report
 from bridge.updates import mention_update, raw_body
 from pabal import codec, ids
 from pabal import messages as m
@@ -99,7 +102,7 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
 def _recipients(batch: Batch, command: SendCommand) -> tuple[Conversation, Sequence[UserId]]:
     """The conversation, and who gets a copy.
 
-    Raises: NotFound, NotAMember.
+    Raises: NotFound, NotAMember, Blocked, Forbidden.
     """
     conv, facts = command.conv, batch.facts
     state = facts.conversations.get(conv)
@@ -114,6 +117,7 @@ def _recipients(batch: Batch, command: SendCommand) -> tuple[Conversation, Seque
     for user in members_of:
         if user not in facts.accounts:
             raise NotFound(f"no such user {user!r}", field="to")
+    check_writes(facts.people, conv, command.user)
     if state is None:
         state = facts.conversations[conv] = Conversation("direct", "small", 0, 0)
     return state, members_of
@@ -172,4 +176,7 @@ _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     AckCommand: _ack,
     CreateGroup: create_group,
     ChangeMember: change_member,
+    ChangeContact: change_contact,
+    ChangeBlock: change_block,
+    MakeReport: make_report,
 }

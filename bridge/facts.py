@@ -13,6 +13,8 @@ from bridge.commands import (
     ReadCommand,
     SendCommand,
 )
+from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
+from bridge.people_facts import PeopleFacts, PeopleWanted, want_people
 from pabal import ids
 from pabal.ids import ConvId, UserId
 
@@ -72,6 +74,7 @@ class Facts:
     latest_join: dict[ConvId, int] = field(default_factory=dict)
     targets: dict[tuple[ConvId, int], Target] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId], set[str]] = field(default_factory=dict)
+    people: PeopleFacts = field(default_factory=PeopleFacts)
 
 
 @dataclass(slots=True)
@@ -90,6 +93,7 @@ class Wanted:
     direct_targets: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     group_targets: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     reactions: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
+    people: PeopleWanted = field(default_factory=PeopleWanted)
 
     @property
     def groups(self) -> list[ConvId]:
@@ -112,6 +116,8 @@ def wanted(commands: Iterable[Command]) -> Wanted:
                 keys.heads.add(user)
             case CreateGroup() | ChangeMember():
                 _want_group(keys, command)
+            case ChangeContact() | ChangeBlock() | MakeReport():
+                _want_people(keys, command)
             case _:
                 pass
     return keys
@@ -123,6 +129,7 @@ def _want_send(keys: Wanted, command: SendCommand) -> None:
     keys.accounts.add(command.user)
     if ids.is_direct(conv):
         keys.accounts.update(ids.members_of(conv))
+        keys.people.pair(command.user, ids.members_of(conv))
         if command.request_id is not None:
             keys.known_direct.append(command.key)
         return
@@ -138,6 +145,10 @@ def _want_change(keys: Wanted, command: ChangeMessage) -> None:
     keys.conversations.add(conv)
     keys.accounts.add(command.user)
     (keys.direct_targets if is_direct else keys.group_targets).append(target)
+    if is_direct:
+        others = ids.members_of(conv)
+        keys.accounts.update(others)
+        keys.people.pair(command.user, others)
     if command.action == "reaction":
         keys.reactions.append(target)
     if command.request_id is not None:
@@ -153,6 +164,24 @@ def _want_group(keys: Wanted, command: CreateGroup | ChangeMember) -> None:
         keys.known_group.append(command.key)
     if isinstance(command, CreateGroup):
         keys.accounts.update(command.members)
+        keys.people.pair(command.user, command.members)
     else:
         keys.accounts.add(command.target)
+        keys.people.pair(command.user, [command.target])
         keys.members.update({(command.conv, command.user), (command.conv, command.target)})
+
+
+def _want_people(keys: Wanted, command: ChangeContact | ChangeBlock | MakeReport) -> None:
+    keys.accounts.add(command.user)
+    if not isinstance(command, MakeReport):
+        keys.accounts.add(command.other)
+        want_people(keys.people, command, direct=True)
+        return
+    if command.about is not None:
+        keys.accounts.add(command.about)
+    conv, is_direct = command.conv, command.conv is not None and ids.is_direct(command.conv)
+    if conv is not None:
+        keys.conversations.add(conv)
+        if not is_direct:
+            keys.members.add((conv, command.user))
+    want_people(keys.people, command, direct=is_direct)

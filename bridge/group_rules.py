@@ -8,6 +8,7 @@ the first of the new way, and the last that every inbox gets a copy of.
 from bridge.commands import ChangeMember, CreateGroup
 from bridge.entries import Batch, again, answer, append, copy_to
 from bridge.facts import Conversation, Mode
+from bridge.people_rules import check_invites
 from bridge.plan import Extra, JoinRow, LeaveRow
 from pabal import codec
 from pabal import messages as m
@@ -18,7 +19,7 @@ OWNER, ADMIN, MEMBER = "owner", "admin", "member"
 
 
 def create_group(batch: Batch, command: CreateGroup) -> bytes | None:
-    """Raises: Unauthorized, NotFound, Conflict."""
+    """Raises: Unauthorized, NotFound, Blocked, Forbidden, Conflict."""
     if (known := again(command, batch.facts)) is not None:
         return known[1]
     if command.conv in batch.facts.conversations:
@@ -28,6 +29,7 @@ def create_group(batch: Batch, command: CreateGroup) -> bytes | None:
     for user in command.members:
         if user not in batch.facts.accounts:
             raise NotFound(f"no such user {user!r}", field="members")
+    check_invites(batch.facts.people, command.user, command.members, field="members")
     everybody = [command.user, *command.members]
     mode: Mode = "large" if len(everybody) > batch.small_limit else "small"
     state = Conversation("group", mode, 0, 0, command.name)
@@ -59,7 +61,7 @@ def create_group(batch: Batch, command: CreateGroup) -> bytes | None:
 
 
 def change_member(batch: Batch, command: ChangeMember) -> bytes | None:
-    """Raises: Unauthorized, NotFound, NotAMember, Forbidden, Conflict."""
+    """Raises: Unauthorized, NotFound, NotAMember, Blocked, Forbidden, Conflict."""
     if (known := again(command, batch.facts)) is not None:
         return known[1]
     if command.user not in batch.facts.accounts:
@@ -69,6 +71,8 @@ def change_member(batch: Batch, command: ChangeMember) -> bytes | None:
         raise NotFound("no such group", field="conv")
     roles = batch.facts.roles.setdefault(command.conv, {})
     check_change(command, state, roles, batch.facts.accounts)
+    if command.action == "joined":
+        check_invites(batch.facts.people, command.user, [command.target], field="user")
     # Who joins is told what it is that one is in now.
     told = (state.name, state.mode) if command.action == "joined" else (None, None)
     extra = Extra(action=command.action, user=command.target, name=told[0], mode=told[1])

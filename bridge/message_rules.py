@@ -13,6 +13,7 @@ from bridge.commands import ChangeMessage
 from bridge.entries import Batch, again, answer, append, copy_to
 from bridge.facts import Conversation, Target
 from bridge.group_rules import MEMBER
+from bridge.people_rules import check_writes
 from bridge.plan import ContentRow, Extra
 from bridge.updates import Change, change_update
 from pabal import codec, ids
@@ -25,13 +26,16 @@ MAX_REACTIONS = 20
 
 
 def change_message(batch: Batch, command: ChangeMessage) -> bytes | None:
-    """Raises: Unauthorized, NotFound, NotAMember, Forbidden, Conflict, TooLarge."""
+    """Raises: Unauthorized, NotFound, NotAMember, Blocked, Forbidden, Conflict, TooLarge."""
     if (known := again(command, batch.facts)) is not None:
         return known[1]
     if command.user not in batch.facts.accounts:
         raise Unauthorized("this account is not active")
     state, target = check_target(batch, command)
     extra = None
+    if ids.is_direct(command.conv) and command.action != "recalled":
+        # To take back what one said is always allowed.
+        check_writes(batch.facts.people, command.conv, command.user)
     match command.action:
         case "edited":
             check_edit(command, target)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from bridge.facts import Conversation, Mode
+from bridge.people_facts import PeoplePlan
 from pabal.errors import PabalError
 from pabal.ids import ConvId, UserId
 
@@ -113,6 +114,7 @@ class Plan:
     related: list[UserId] = field(default_factory=list)
     contents: dict[tuple[ConvId, int], ContentRow] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId, str], int | None] = field(default_factory=dict)
+    people: PeoplePlan = field(default_factory=PeoplePlan)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

@@ -6,6 +6,7 @@ Each answer is the JSON of a reply of `pabal.messages`, with `re` as given.
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from bridge import updates
+from bridge.people_reads import PeopleReads
 from bridge.ports import InboxPage
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore, Snapshot
@@ -28,10 +29,15 @@ class Reads:
         self._store = store
         self._epoch = epoch
         self._states = states
+        self._people = PeopleReads(store)
 
     @property
     def epoch(self) -> str:
         return self._epoch
+
+    @property
+    def people(self) -> PeopleReads:
+        return self._people
 
     def head(self, user: UserId) -> int:
         """The newest seq of the inbox; 0 for an empty one."""

@@ -195,7 +195,15 @@ class Relay:
     def _enter(self, job: Job) -> None:
         """Into the next batch; a read opens a lane, so that what its device sends later waits for it."""
         match job.request:
-            case m.Sync() | m.History() | m.Conversations() | m.Presence():
+            case (
+                m.Sync()
+                | m.History()
+                | m.Conversations()
+                | m.Contacts()
+                | m.Blocks()
+                | m.Users()
+                | m.Presence()
+            ):
                 self._lanes.open(job.source)
                 if not self._busy and not self._waiting:
                     self._begin_read(job)

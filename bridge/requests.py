@@ -13,6 +13,7 @@ from bridge.commands import (
     check_read,
     check_send,
 )
+from bridge.people_commands import check_block, check_contact, check_report
 from bridge.ports import Source
 from bridge.reads import Reads
 from pabal import codec
@@ -57,7 +58,9 @@ def right_refusal(source: Source, request: m.AnyRequest) -> PabalError | None:
     return None
 
 
-def command_of(source: Source, request: m.AnyRequest) -> Command:
+def command_of(  # noqa: PLR0911 -- one line for each kind of request is the table
+    source: Source, request: m.AnyRequest
+) -> Command:
     """What the committer is to do for a request that writes.
 
     Raises: errors.PabalError, the refusal.
@@ -75,11 +78,19 @@ def command_of(source: Source, request: m.AnyRequest) -> Command:
             return check_group_create(source, request)
         case m.GroupAdd() | m.GroupRemove() | m.GroupLeave():
             return check_member_change(source, request)
+        case m.ContactRequest() | m.ContactAccept() | m.ContactRemove():
+            return check_contact(source, request)
+        case m.BlockAdd() | m.BlockRemove():
+            return check_block(source, request)
+        case m.Report():
+            return check_report(source, request)
         case _:
             raise AssertionError(f"{type(request).__name__} is no write")
 
 
-def read(reads: Reads, user: UserId, request: m.AnyRequest | PabalError) -> bytes:
+def read(  # noqa: PLR0911 -- likewise
+    reads: Reads, user: UserId, request: m.AnyRequest | PabalError
+) -> bytes:
     """The reply to a request that reads.
 
     Raises: errors.PabalError, the refusal.
@@ -96,5 +107,19 @@ def read(reads: Reads, user: UserId, request: m.AnyRequest | PabalError) -> byte
         case m.Presence():
             users = [parse_user(name, field="users") for name in request.users]
             return reads.presence(user, users, request.id)
+        case m.Contacts():
+            return codec.encode(
+                reads.people.contacts(user, _user_or_none(request.after), request.limit, request.id)
+            )
+        case m.Blocks():
+            return codec.encode(
+                reads.people.blocks(user, _user_or_none(request.after), request.limit, request.id)
+            )
+        case m.Users():
+            return codec.encode(reads.people.search(user, request.q, request.limit, request.id))
         case _:
             raise AssertionError(f"{type(request).__name__} is no read")
+
+
+def _user_or_none(after: str | None) -> UserId | None:
+    return None if after is None else parse_user(after, field="after")

@@ -73,8 +73,8 @@ class PabalBroker(Broker):
     memory.
 
     Attributes:
-        inbound, inbox, store, queues, presence, directory: the bridge's side; may be assigned until `start()`. Without `queues`, what
-            waits for persistent sessions is in memory alone.
+        inbound, inbox, store, queues, presence, directory: the bridge's side; may be assigned until `start()`. Without
+            `queues`, what waits for persistent sessions is in memory alone.
         metrics, pulse: counters.
     """
 

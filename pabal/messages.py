@@ -26,9 +26,17 @@ MAX_NEW_MEMBERS = 500
 MAX_PRESENCE_USERS = 200
 # One emoji may be many code points: a family of four with skin tones is eleven.
 MAX_EMOJI = 32
+MAX_CONTACT_TEXT = 500
+MAX_PEOPLE_LIMIT = 500
+MIN_SEARCH = 2
+MAX_SEARCH = 64
+MAX_FOUND = 100
+MAX_REASON = 64
+MAX_REPORT_TEXT = 2_000
 # 2^53 - 1: what every JSON reader, JavaScript's too, holds exactly.
 MAX_NUMBER = 9_007_199_254_740_991
 
+ContactAction = Literal["requested", "received", "accepted", "removed", "blocked", "unblocked"]
 EntryType = Literal["message", "edited", "recalled", "reaction", "member", "conversation"]
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 PositiveNumber = Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
@@ -153,6 +161,66 @@ class Presence(Request, frozen=True, kw_only=True, tag="presence", omit_defaults
     users: Annotated[list[str], Meta(max_length=MAX_PRESENCE_USERS)]
 
 
+class ContactRequest(Request, frozen=True, kw_only=True, tag="contact.request", omit_defaults=True):
+    """Ask somebody to be a contact, with a word if one likes; if they asked already, both are contacts."""
+
+    user: str
+    text: Annotated[str, Meta(max_length=MAX_CONTACT_TEXT)] | None = None
+
+
+class ContactAccept(Request, frozen=True, kw_only=True, tag="contact.accept", omit_defaults=True):
+    """Take the request of that user."""
+
+    user: str
+
+
+class ContactRemove(Request, frozen=True, kw_only=True, tag="contact.remove", omit_defaults=True):
+    """End a contact, refuse a request, or take one back."""
+
+    user: str
+
+
+class Contacts(Request, frozen=True, kw_only=True, tag="contacts", omit_defaults=True):
+    """A page of one's contacts and open requests, by user."""
+
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_PEOPLE_LIMIT)] = MAX_PEOPLE_LIMIT
+
+
+class BlockAdd(Request, frozen=True, kw_only=True, tag="block.add", omit_defaults=True):
+    """That user and oneself hear and see nothing of each other any more. Nobody else is told."""
+
+    user: str
+
+
+class BlockRemove(Request, frozen=True, kw_only=True, tag="block.remove", omit_defaults=True):
+    user: str
+
+
+class Blocks(Request, frozen=True, kw_only=True, tag="blocks", omit_defaults=True):
+    """A page of those whom one has blocked, by user."""
+
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_PEOPLE_LIMIT)] = MAX_PEOPLE_LIMIT
+
+
+class Users(Request, frozen=True, kw_only=True, tag="users", omit_defaults=True):
+    """People whose user name or display name begins so."""
+
+    q: Annotated[str, Meta(max_length=MAX_SEARCH)]
+    limit: Annotated[int, Meta(ge=1, le=MAX_FOUND)] = 20
+
+
+class Report(Request, frozen=True, kw_only=True, tag="report", omit_defaults=True):
+    """Tell the moderators of a user, or of a message (`conv` and `message_id`) that one sees."""
+
+    user: str | None = None
+    conv: str | None = None
+    message_id: PositiveNumber | None = None
+    reason: Annotated[str, Meta(min_length=1, max_length=MAX_REASON)]
+    text: Annotated[str, Meta(max_length=MAX_REPORT_TEXT)] | None = None
+
+
 AnyRequest = (
     Send
     | Edit
@@ -168,6 +236,15 @@ AnyRequest = (
     | GroupRemove
     | GroupLeave
     | Presence
+    | ContactRequest
+    | ContactAccept
+    | ContactRemove
+    | Contacts
+    | BlockAdd
+    | BlockRemove
+    | Blocks
+    | Users
+    | Report
 )
 OPS: dict[str, type[AnyRequest]] = {
     "send": Send,
@@ -184,6 +261,15 @@ OPS: dict[str, type[AnyRequest]] = {
     "group.remove": GroupRemove,
     "group.leave": GroupLeave,
     "presence": Presence,
+    "contact.request": ContactRequest,
+    "contact.accept": ContactAccept,
+    "contact.remove": ContactRemove,
+    "contacts": Contacts,
+    "block.add": BlockAdd,
+    "block.remove": BlockRemove,
+    "blocks": Blocks,
+    "users": Users,
+    "report": Report,
 }
 
 
@@ -343,7 +429,118 @@ class PresenceList(Struct, frozen=True, kw_only=True):
     presence: list[UserPresence]
 
 
-Reply = Done | Committed | Refused | ConversationPage | SyncPage | SyncReset | HistoryPage | PresenceList
+class ContactState(Struct, frozen=True, kw_only=True):
+    """How one stands to `user` now."""
+
+    re: str | None
+    ok: Literal[True] = True
+    user: str
+    state: Literal["accepted", "requested", "received"]
+
+
+class Contact(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A contact, or an open request: made by oneself (`requested`), or by the other one (`received`).
+
+    `since`: when it became so. The name is shown of contacts, and of those who ask to be one.
+    """
+
+    user: str
+    state: Literal["accepted", "requested", "received"]
+    since: int
+    display_name: str | None = None
+    text: str | None = None
+
+
+class ContactPage(Struct, frozen=True, kw_only=True):
+    re: str | None
+    ok: Literal[True] = True
+    contacts: list[Contact]
+    more: bool
+
+
+class BlockedUser(Struct, frozen=True, kw_only=True):
+    user: str
+    since: int
+
+
+class BlockPage(Struct, frozen=True, kw_only=True):
+    re: str | None
+    ok: Literal[True] = True
+    blocks: list[BlockedUser]
+    more: bool
+
+
+class FoundUser(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    user: str
+    display_name: str | None = None
+
+
+class UserPage(Struct, frozen=True, kw_only=True):
+    """Who was found, best first: the name itself, then user names, then display names. `more`: ask more exactly."""
+
+    re: str | None
+    ok: Literal[True] = True
+    users: list[FoundUser]
+    more: bool
+
+
+class PublicProfile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """That there is somebody of this name; what they say of themselves is for those who know them."""
+
+    user: str
+    display_name: str | None = None
+    about: str | None = None
+
+
+class ReportDone(Struct, frozen=True, kw_only=True):
+    """The moderators have it under this number. `dup`: they had it before."""
+
+    re: str | None
+    ok: Literal[True] = True
+    report: int
+    dup: bool = False
+
+
+class ReportedContent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message as it was when it was reported."""
+
+    from_: str = field(name="from")
+    kind: str
+    ts: int
+    text: str | None = None
+    body: Raw | UnsetType = UNSET
+    recalled: bool = False
+
+
+class KeptReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A report as moderators see it. `user` is whom it is about; `content` is a ReportedContent."""
+
+    report: int
+    ts: int
+    reporter: str
+    user: str
+    conv: str | None = None
+    message_id: int | None = None
+    reason: str
+    text: str | None = None
+    content: Raw | UnsetType = UNSET
+
+
+Reply = (
+    Done
+    | Committed
+    | Refused
+    | ConversationPage
+    | SyncPage
+    | SyncReset
+    | HistoryPage
+    | ContactState
+    | ContactPage
+    | BlockPage
+    | UserPage
+    | ReportDone
+    | PresenceList
+)
 
 
 class MessageUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="message", omit_defaults=True):
@@ -471,10 +668,19 @@ class ConversationUpdate(
     device: str | None = None
 
 
+class ContactUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="contact", omit_defaults=True):
+    """A request was made, got, accepted or ended; or, on one's own devices alone, `user` was blocked or is no more."""
+
+    ts: int
+    action: ContactAction
+    user: str
+    text: str | None = None
+
+
 EntryUpdate = (
     MessageUpdate | EditedUpdate | RecalledUpdate | ReactionUpdate | MemberUpdate | ConversationUpdate
 )
-Update = EntryUpdate | MentionUpdate | ReadUpdate
+Update = EntryUpdate | MentionUpdate | ReadUpdate | ContactUpdate
 
 
 class ServiceRequest(Struct, frozen=True, kw_only=True, rename={"as_": "as"}):

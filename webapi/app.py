@@ -14,6 +14,7 @@ from webapi.account_routes import AccountRoutes
 from webapi.limits import Limits
 from webapi.message_routes import MessageRoutes
 from webapi.operation_routes import OperationRoutes, add_documents
+from webapi.people_routes import PeopleRoutes
 from webapi.ports import Reads, RelayClient
 from webapi.presence_routes import PresenceRoutes
 from webapi.routing import Api
@@ -66,6 +67,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     AccountRoutes(services.accounts, limits, settings).register(api)
     MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
     PresenceRoutes(services.relay).register(api)
+    PeopleRoutes(services.accounts, services.reads.people, services.relay).register(api)
     OperationRoutes(services.accounts, services.relay, settings).register(api)
     document = openapi.describe(app, spec)
     add_documents(app, document)

@@ -88,10 +88,12 @@ class Api:
         problem: type = Problem,
         is_open: bool = False,
         counted: bool = True,
+        body_may_miss: bool = False,
     ) -> None:
         """`answers` and `refuses` are documented; what every route of its kind can refuse is added.
 
         `described_as`: the body in the description, where that is not how it is read. `is_open`: without a login. `counted`: against the caller's rate limit.
+        `body_may_miss`: no body at all is one that leaves everything out.
         """
 
         def endpoint(**path: str) -> Response:
@@ -100,7 +102,7 @@ class Api:
             if counted:
                 self._limits.request(address if login is None else login.user)
             asked = None if query is None else _read_query(query)
-            raw, read = (b"", None) if body is None else _read_body(body)
+            raw, read = (b"", None) if body is None else _read_body(body, may_miss=body_may_miss)
             return _response(view(Call(address, path, asked, read, raw, login)))
 
         endpoint.__name__ = view.__name__
@@ -145,11 +147,13 @@ def _read_query(model: type) -> object:
         raise codec.malformed(error) from error
 
 
-def _read_body(model: type) -> tuple[bytes, object]:
+def _read_body(model: type, *, may_miss: bool = False) -> tuple[bytes, object]:
     """The body as it came, and read.
 
     Raises: UnsupportedMediaTypeError, BadRequest; RequestEntityTooLarge of werkzeug.
     """
+    if may_miss and not request.content_length and "Transfer-Encoding" not in request.headers:
+        return b"", model()
     kind = request.mimetype
     if (
         kind

@@ -6,6 +6,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from pabal import messages as m
 from pabal.ids import DEVICE_PATTERN, GROUP_PATTERN, USER_PATTERN
+from pabal.privacy import Privacy, PrivacyPatch
 
 _NAME = USER_PATTERN[1:-1]
 CONV_PATTERN = f"^({_NAME}~{_NAME}|{GROUP_PATTERN[1:-1]})$"
@@ -73,6 +74,7 @@ class PatchMe(Struct, frozen=True, kw_only=True):
 
     display_name: DisplayName | UnsetType = UNSET
     about: About | UnsetType = UNSET
+    privacy: PrivacyPatch | UnsetType | None = UNSET
     password: NewPassword | UnsetType = UNSET
     current_password: str | UnsetType = UNSET
 
@@ -139,6 +141,7 @@ class ProfileBody(Struct, frozen=True, kw_only=True):
     about: str | None
     admin: bool
     created_ts: int
+    privacy: Privacy
 
 
 class Topics(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause
 
 from bridge.facts import Conversation, Facts, Known, Target, Wanted
+from bridge.store import people_store
 from bridge.store.dialect import rows
 from bridge.store.relay_statements import RelayStatements
 from pabal.ids import ConvId, UserId
@@ -17,7 +18,7 @@ def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Fa
     facts = Facts()
     loader.conversations(facts, keys)
     loader.known(facts, keys)
-    facts.accounts = {UserId(user) for (user,) in loader.each(sql.load_accounts, sorted(keys.accounts))}
+    facts.accounts = people_store.load(connection, sql.people, keys.accounts, keys.people, facts.people)
     facts.heads = {UserId(user): head for user, head in loader.each(sql.load_heads, sorted(keys.heads))}
     loader.reads(facts, keys)
     loader.targets(facts, keys)

@@ -67,7 +67,7 @@ class ReadStatements:
         )
         self.changes = text(
             "SELECT change_id, kind, user_id, device_id, reason, credential FROM change_log c"
-            " WHERE change_id > :after AND (kind = 'kicked' OR kind = 'gone' AND NOT EXISTS (SELECT 1 FROM device d"
+            " WHERE change_id > :after AND (kind <> 'gone' OR NOT EXISTS (SELECT 1 FROM device d"
             " WHERE d.user_id = c.user_id AND d.device_id = c.device_id)) ORDER BY change_id LIMIT 1000"
         )
         self.last_change = text("SELECT coalesce(max(change_id), 0) FROM change_log")

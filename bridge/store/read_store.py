@@ -9,6 +9,7 @@ from bridge.ports import StoredQueues
 from bridge.relation import Relation
 from bridge.store import dialect, presence_store, queue_store
 from bridge.store.dialect import rows
+from bridge.store.people_queries import PeopleQueries
 from bridge.store.read_statements import ReadStatements
 from bridge.updates import StoredMessage, StoredUpdate
 from pabal import privacy
@@ -33,6 +34,7 @@ class Snapshot:
     def __init__(self, connection: Connection, sql: ReadStatements) -> None:
         self._connection = connection
         self._sql = sql
+        self.people = PeopleQueries(connection)
 
     def head(self, user: UserId) -> tuple[int, int]:
         """`(head, min_seq)` of an inbox; (0, 1) for one that is still empty."""
@@ -147,7 +149,8 @@ class Snapshot:
 
     def changes(self, after: int) -> list[tuple[int, str, str, str | None, str | None, str | None]]:
         """`(change_id, kind, user, device, reason, credential)` of what the broker must act on: `kicked`, or
-        `gone`, a device that is no more (and did not come back meanwhile).
+        `gone`, a device that is no more (and did not come back meanwhile), or `related`, a user of whom others may
+        see less.
         """
         return [tuple(row) for row in self._connection.execute(self._sql.changes, {"after": after})]
 

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import TextClause, text
 
 from bridge.store.dialect import Dialect, Type
+from bridge.store.people_store import PeopleStatements
 from bridge.store.presence_store import PresenceStatements
 from bridge.store.queue_store import QueueStatements
 
@@ -34,9 +35,7 @@ class RelayStatements:
             f"SELECT m.conv_id, m.user_id, m.role, m.visible_from FROM {d.each('keys')} CROSS JOIN member AS m"
             f" WHERE m.conv_id = {d.field(0)} AND m.user_id = {d.field(1)} AND m.to_id IS NULL"
         )
-        self.load_accounts = text(
-            f"SELECT user_id FROM account WHERE user_id {d.among('keys')} AND state = 'active'"
-        )
+        self.people = PeopleStatements(d)
         self.load_heads = text(f"SELECT user_id, head FROM inbox_head WHERE user_id {d.among('keys')}")
         self.load_read = text(
             f"SELECT m.conv_id, m.user_id, m.read_upto FROM {d.each('keys')} CROSS JOIN member AS m"

@@ -16,7 +16,7 @@ from bridge.commands import Command, DeleteSession, SavePresence, SaveQueues, Sa
 from bridge.decide import SMALL_LIMIT, decide
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
-from bridge.store import dialect, presence_store, queue_store
+from bridge.store import dialect, people_store, presence_store, queue_store
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.faults import NO_FAULTS, Faults
@@ -147,6 +147,7 @@ class RelayStore:
         ):
             if written:
                 connection.execute(statement, {"rows": rows(written)})
+        people_store.write(connection, self._sql.people, plan.people)
         if not plan.inbox:
             return {}
         new = counts(plan.inbox)

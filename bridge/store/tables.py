@@ -198,7 +198,7 @@ report = Table(
     Column("text", Text),
     Column("content", Text, comment="JSON: the message as it was when it was reported"),
     Column("ts", BigInteger, nullable=False),
-    UniqueConstraint("reporter", "about", "conv_id", "message_id"),
+    UniqueConstraint("reporter", "conv_id", "message_id", "about"),
     Index(None, "reporter", "ts"),
 )
 

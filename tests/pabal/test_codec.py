@@ -171,6 +171,11 @@ def test_unknown_fields_are_ignored_in_every_operation(form):
             "recall": {"conv": "a~b", "target": 1},
             "react": {"conv": "a~b", "target": 1, "emoji": "+"},
             "presence": {"users": ["b"]},
+            "contacts": {},
+            "blocks": {},
+            "users": {"q": "bo"},
+            "report": {"reason": "spam", "text": "x"},
+            "contact.request": {"text": "x"},
         }.get(op, {"conv": "a~b"})
         plain = {"op": op, "message_id": 3, "user": "b", "name": "g", **fields}
         answer = read(plain, form)

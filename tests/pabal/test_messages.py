@@ -25,6 +25,8 @@ def test_each_operation_is_known_by_its_tag():
     assert set(m.OPS) == {
         "send", "edit", "recall", "react", "ack", "read", "sync", "history", "conversations",
         "group.create", "group.add", "group.remove", "group.leave", "presence",
+        "contact.request", "contact.accept", "contact.remove", "contacts", "block.add", "block.remove", "blocks",
+        "users", "report",
     }  # fmt: skip
     for op, kind in m.OPS.items():
         assert msgspec.inspect.type_info(kind).tag == op

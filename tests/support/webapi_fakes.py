@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -27,6 +28,7 @@ class FakeChat:
         self.is_up = True
         self.refusal: PabalError | None = None
         self.headed = 0
+        self.people: Any = None  # a test that asks for people puts the real ones here
 
     # Reads
 
