@@ -19,6 +19,7 @@ from bridge.entries import MAX_MEMBERS
 from bridge.expiry import Sweeper
 from bridge.live import LiveNews
 from bridge.ports import Outbound
+from bridge.presence import PresenceDesk, Timers
 from bridge.reads import Reads
 from bridge.receipts import EVERY_S
 from bridge.relay import Relay
@@ -35,6 +36,7 @@ from bridge.store.retention import Retention
 from bridge.store.writer import Writer
 from bridge.witness import Seen, Witness, restored
 from pabal.ids import UserId
+from pabal.presence import Roster
 from pabal.ratelimit import RateLimiter
 
 READERS = 4
@@ -52,7 +54,8 @@ logger = logging.getLogger("pabal.bridge")
 class Bridge:
     """Everything between a broker and one database.
 
-    `relay`, `inbox` and `sessions` are the ports that the broker is given; `reads` serves polling.
+    `relay`, `inbox`, `members`, `presence` and `sessions` are the ports that the broker is given; `reads` serves
+    polling.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Bridge:
         max_members: int = MAX_MEMBERS,
         receipts_every_s: float = EVERY_S,
         faults: Faults = NO_FAULTS,
+        timers: Timers | None = None,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
         here on no other server can commit. `witness` is the file that remembers what was seen of the database.
@@ -91,7 +95,8 @@ class Bridge:
         self._stopped = False
         self._checkpointer = _checkpointer(self._writer)
         self._lost = asyncio.Event()
-        self.reads = Reads(self._store, begun.epoch, faults.now_ms)
+        self.roster = Roster()
+        self.reads = Reads(self._store, begun.epoch, faults.now_ms, self.roster.state_of)
         self._relay_store = RelayStore(
             Writer(self._writer, self._lease, begun.batch, faults),
             epoch=begun.epoch,
@@ -120,6 +125,9 @@ class Bridge:
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)
         self.sessions = Sessions(self.relay, self._store, self._executor)
+        self.presence = PresenceDesk(
+            self.roster, self._store, self._executor, self.relay, now_ms=faults.now_ms, timers=timers
+        )
 
     async def start(self, outbound: Outbound) -> None:
         """Begin to commit, and hand the broker what a crash may have kept from it."""
@@ -139,6 +147,7 @@ class Bridge:
         await self._changes.start()
         self._sweeper = Sweeper(self._store, self._executor, self.relay)
         self._sweeper.start()
+        await self.presence.start(outbound)
         self._watching = loop.create_task(self._watch())
 
     async def lost(self) -> None:
@@ -166,6 +175,7 @@ class Bridge:
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        await self.presence.stop()
         await self.live.stop()
         await self.relay.stop()
         if not self._lost.is_set():

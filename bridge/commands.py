@@ -165,10 +165,20 @@ class MarkDelivered:
     upto: Sequence[tuple[str, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class SavePresence:
+    """`shown` is what others are told of users, empty where nobody need be told anything any longer, and `seen` when
+    devices were here last, in milliseconds since 1970.
+    """
+
+    shown: Sequence[tuple[UserId, str]]
+    seen: Sequence[tuple[UserId, DeviceId, int]]
+
+
 LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | GroupLogCommand
 """What makes an entry in a conversation, and is known again by its id."""
 Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand | GroupCommand | HideMessage
-Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | MarkDelivered
+Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | MarkDelivered | SavePresence
 Command = Entry | Upkeep
 
 

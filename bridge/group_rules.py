@@ -159,6 +159,8 @@ def dismiss(batch: Batch, conv: ConvId, user: UserId, message_id: int) -> None:
     """This entry is the last that is this member's own."""
     batch.plan.member_changes.append(LeaveRow(conv, user, message_id))
     batch.plan.left.append((conv, user))
+    if not batch.facts.conversations[conv].is_large:
+        batch.plan.related.append(user)
     del batch.facts.roles[conv][user]
     if conv in batch.facts.group.counts:
         batch.facts.group.counts[conv] -= 1
@@ -178,4 +180,5 @@ def _switch(batch: Batch, command: ChangeMember, state: Conversation, roles: dic
         ts=batch.ts, conv=conv, message_id=message_id, action="mode", by=command.user, mode="large"
     )
     copy_to(batch, command, list(roles), update)
+    batch.plan.related.extend(roles)
     batch.plan.rooms.append((conv, codec.room_entry(update)))

@@ -3,7 +3,7 @@
 Each answer is the JSON of a reply of `pabal.messages`, with `re` as given.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from bridge import updates
 from bridge.group_reads import group_page, invite_page
@@ -16,6 +16,7 @@ from pabal import codec, ids
 from pabal import messages as m
 from pabal.errors import BadRequest, NotAMember, NotFound
 from pabal.ids import ConvId, UserId
+from pabal.presence import State
 
 SNAPSHOT_CONVERSATIONS = 200
 
@@ -23,9 +24,17 @@ SNAPSHOT_CONVERSATIONS = 200
 class Reads:
     """Safe for use by several threads. Every method raises errors.Unavailable if the database fails."""
 
-    def __init__(self, store: ReadStore, epoch: str, clock_ms: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self,
+        store: ReadStore,
+        epoch: str,
+        clock_ms: Callable[[], int] = now_ms,
+        states: Callable[[UserId], State] = lambda _user: "offline",
+    ) -> None:
+        """`states` says of a user, in any thread, what others are told; only the committing process knows."""
         self._store = store
         self._epoch = epoch
+        self._states = states
         self._people = PeopleReads(store)
         self._clock_ms = clock_ms
 
@@ -135,6 +144,35 @@ class Reads:
         """An InvitePage. Raises: NotFound, NotAMember, Forbidden."""
         with answering(), self._store.snapshot() as snapshot:
             return invite_page(snapshot.groups, user, conv, self._clock_ms(), re)
+
+    def presence(self, viewer: UserId, users: Sequence[UserId], re: str | None = None) -> bytes:
+        """A PresenceList."""
+        asked = list(dict.fromkeys(users))
+        with answering(), self._store.snapshot() as snapshot:
+            relations = snapshot.relations(viewer, asked)
+            shown = {user for user, of in relations.items() if user == viewer or of.shows_presence}
+            seen = snapshot.last_seen(
+                user for user, of in relations.items() if user == viewer or of.shows_last_seen
+            )
+        return codec.encode(
+            m.PresenceList(
+                re=re,
+                presence=[
+                    m.UserPresence(
+                        user=user,
+                        state=self._states(user) if user in shown else "offline",
+                        last_seen=seen.get(user),
+                    )
+                    for user in asked
+                ],
+            )
+        )
+
+    def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        """Whose presence this user may follow; everybody their own."""
+        with answering(), self._store.snapshot() as snapshot:
+            found = snapshot.relations(viewer, users)
+        return {user for user, of in found.items() if user == viewer or of.shows_presence}
 
     def _page(self, snapshot: Snapshot, user: UserId, after: int, limit: int) -> InboxPage:
         head, min_seq = snapshot.head(user)

@@ -124,6 +124,11 @@ def _conversations(reads: Reads, user: UserId, request: m.Conversations) -> byte
     return reads.conversations(user, after, request.limit, request.id)
 
 
+def _presence(reads: Reads, user: UserId, request: m.Presence) -> bytes:
+    users = [parse_user(name, field="users") for name in request.users]
+    return reads.presence(user, users, request.id)
+
+
 def _contacts(reads: Reads, user: UserId, request: m.Contacts) -> bytes:
     return codec.encode(reads.people.contacts(user, _user_or_none(request.after), request.limit, request.id))
 
@@ -153,6 +158,7 @@ _READS: dict[type, Callable[[Reads, UserId, Any], bytes]] = {
     m.Sync: _sync,
     m.History: _history,
     m.Conversations: _conversations,
+    m.Presence: _presence,
     m.Contacts: _contacts,
     m.Blocks: _blocks,
     m.Users: _users,

@@ -300,6 +300,7 @@ def _broker(
             store=bridge.sessions,
             queues=bridge.sessions,
             directory=bridge.members,
+            presence=bridge.presence,
             settings=_broker_settings(settings),
             plugins=settings.plugins,
             tls=tls.listeners(settings),

@@ -91,7 +91,7 @@ def may_subscribe(  # noqa: PLR0911 -- one line for each kind of topic is the ta
 
 _READING = (
     m.Sync, m.History, m.Conversations, m.Read, m.Ack, m.Delete,
-    m.Contacts, m.Blocks, m.Users,
+    m.Contacts, m.Blocks, m.Users, m.Presence,
     m.Mute, m.GroupGet, m.GroupInvites,
 )  # fmt: skip
 # They change who reaches whom, which is nothing for a thing that was made to do one of both.

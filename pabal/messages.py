@@ -23,6 +23,7 @@ MAX_PAGE_BYTES = 200 * 1024
 MAX_MENTIONS = 100
 MAX_GROUP_NAME = 128
 MAX_NEW_MEMBERS = 500
+MAX_PRESENCE_USERS = 200
 # One emoji may be many code points: a family of four with skin tones is eleven.
 MAX_EMOJI = 32
 MAX_CONTACT_TEXT = 500
@@ -196,6 +197,12 @@ class GroupLeave(Request, frozen=True, kw_only=True, tag="group.leave", omit_def
     conv: str
 
 
+class Presence(Request, frozen=True, kw_only=True, tag="presence", omit_defaults=True):
+    """What these users are doing, as far as each of them shows it to who asks."""
+
+    users: Annotated[list[str], Meta(max_length=MAX_PRESENCE_USERS)]
+
+
 class ContactRequest(Request, frozen=True, kw_only=True, tag="contact.request", omit_defaults=True):
     """Ask somebody to be a contact, with a word if one likes; if they asked already, both are contacts."""
 
@@ -335,6 +342,7 @@ AnyRequest = (
     | GroupAdd
     | GroupRemove
     | GroupLeave
+    | Presence
     | ContactRequest
     | ContactAccept
     | ContactRemove
@@ -370,6 +378,7 @@ OPS: dict[str, type[AnyRequest]] = {
     "group.add": GroupAdd,
     "group.remove": GroupRemove,
     "group.leave": GroupLeave,
+    "presence": Presence,
     "contact.request": ContactRequest,
     "contact.accept": ContactAccept,
     "contact.remove": ContactRemove,
@@ -545,10 +554,6 @@ class GroupPage(Struct, frozen=True, kw_only=True):
     more: bool
 
 
-class Receipt(Struct, frozen=True, kw_only=True):
-    """How far one member has come."""
-
-
 class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far one member has come. `read` is left out where one of the two shares it with nobody."""
 
@@ -604,6 +609,24 @@ class HistoryPage(Struct, frozen=True, kw_only=True):
     items: list[Message]
     more: bool
     receipts: list[Receipt]
+
+
+class UserPresence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`offline` also where it is not shown, and where there is no such user. `last_seen`: when a device of theirs was
+    here last, to the minute, for those to whom it is shown.
+    """
+
+    user: str
+    state: Literal["online", "away", "offline"]
+    last_seen: int | None = None
+
+
+class PresenceList(Struct, frozen=True, kw_only=True):
+    """In the order in which they were asked for, each once."""
+
+    re: str | None
+    ok: Literal[True] = True
+    presence: list[UserPresence]
 
 
 class ContactState(Struct, frozen=True, kw_only=True):
@@ -719,6 +742,7 @@ Reply = (
     | Invited
     | InvitePage
     | GroupPage
+    | PresenceList
 )
 
 

@@ -18,6 +18,7 @@ from webapi.message_routes import MessageRoutes
 from webapi.operation_routes import OperationRoutes, add_documents
 from webapi.people_routes import PeopleRoutes
 from webapi.ports import Reads, RelayClient
+from webapi.presence_routes import PresenceRoutes
 from webapi.receipt_routes import ReceiptRoutes
 from webapi.routing import Api
 from webapi.settings import WebSettings
@@ -68,6 +69,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     api = Api(app, spec, services.accounts, limits)
     AccountRoutes(services.accounts, limits, settings).register(api)
     MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
+    PresenceRoutes(services.relay).register(api)
     PeopleRoutes(services.accounts, services.reads.people, services.relay).register(api)
     GroupRoutes(services.reads, services.relay).register(api)
     MessageLifeRoutes(services.relay).register(api)

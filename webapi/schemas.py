@@ -148,6 +148,18 @@ class SyncQuery(Struct, frozen=True, kw_only=True):
     wait: Annotated[int, Meta(ge=0, le=60)] = 0
 
 
+class PresenceQuery(Struct, frozen=True, kw_only=True):
+    """`users`: names with commas between them, at most 200; for more than fit into a request line there is
+    `POST /v1/requests`.
+    """
+
+    users: Annotated[str, Meta(extra_json_schema={"pattern": f"^{_NAME}(,{_NAME})*$"})]
+
+
+class PresenceBody(Struct, frozen=True, kw_only=True):
+    presence: list[m.UserPresence]
+
+
 class UserBody(Struct, frozen=True, kw_only=True):
     user: str
 
@@ -191,7 +203,7 @@ class SessionBody(Struct, frozen=True, kw_only=True):
 
 
 class DeviceBody(Struct, frozen=True, kw_only=True):
-    """`seen_ts`: the last login or renewal of tokens; null where only a secret was ever used."""
+    """`seen_ts`: when it was connected last, to the minute, or logged in or renewed its tokens; null: never."""
 
     device: str
     allow: list[str]

@@ -75,6 +75,10 @@ class ReadStatements:
             "SELECT c.conv_id, c.head FROM member AS m JOIN conversation AS c ON c.conv_id = m.conv_id"
             " WHERE m.user_id = :user AND m.to_id IS NULL AND c.mode = 'large' ORDER BY c.conv_id LIMIT 1000"
         )
+        self.last_seen = text(
+            f"SELECT user_id, max(seen_ts) FROM device WHERE user_id {d.among('users')}"
+            " AND seen_ts IS NOT NULL GROUP BY user_id"
+        )
         self.conversation_head = text("SELECT head FROM conversation WHERE conv_id = :conv")
         self.receipts = text(
             f"SELECT user_id, {d.greatest}(delivered_upto, read_upto), read_upto FROM member"

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, TextClause
 from bridge.ports import StoredQueues
 from bridge.receipt_rules import shown
 from bridge.relation import Relation
-from bridge.store import dialect, queue_store, sharing
+from bridge.store import dialect, presence_store, queue_store, sharing
 from bridge.store.dialect import rows
 from bridge.store.faults import now_ms
 from bridge.store.group_queries import GroupQueries
@@ -137,6 +137,15 @@ class Snapshot:
         """The heads of the large groups that one is in."""
         found = self._connection.execute(self._sql.rooms, {"user": user})
         return {row[0]: row[1] for row in found}
+
+    def last_seen(self, users: Iterable[UserId]) -> dict[UserId, int]:
+        """When a device of theirs was here last, of those of whom it is known."""
+        found = self._connection.execute(self._sql.last_seen, {"users": rows(sorted(users))})
+        return {UserId(user): int(seen) for user, seen in found}
+
+    def shown(self) -> list[tuple[UserId, bytes]]:
+        """Who was shown as something else than offline, with what was said of them."""
+        return presence_store.load(self._connection)
 
     def conversation_head(self, conv: ConvId) -> int | None:
         """None if there is no such conversation (yet)."""

@@ -7,6 +7,7 @@ from sqlalchemy import TextClause, text
 from bridge.store.dialect import Dialect, Type
 from bridge.store.group_store import GroupStatements
 from bridge.store.people_store import PeopleStatements
+from bridge.store.presence_store import PresenceStatements
 from bridge.store.queue_store import QueueStatements
 
 _MESSAGE_COLUMNS: Final = (
@@ -148,6 +149,7 @@ class RelayStatements:
         ]
         self.group = GroupStatements(d)
         self.queues = QueueStatements(d)
+        self.presence = PresenceStatements(d)
         self.upsert_retained = text(
             "INSERT INTO retained (topic, payload, qos, properties, expires)"
             " VALUES (:topic, :payload, :qos, :properties, :expires)"

@@ -12,12 +12,20 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from bridge.commands import Command, DeleteSession, MarkDelivered, SaveQueues, SaveRetained, SaveSession
+from bridge.commands import (
+    Command,
+    DeleteSession,
+    MarkDelivered,
+    SavePresence,
+    SaveQueues,
+    SaveRetained,
+    SaveSession,
+)
 from bridge.decide import SMALL_LIMIT, decide
 from bridge.entries import MAX_MEMBERS
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
-from bridge.store import dialect, group_store, people_store, queue_store
+from bridge.store import dialect, group_store, people_store, presence_store, queue_store
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.faults import NO_FAULTS, Faults
@@ -247,6 +255,8 @@ def _write_upkeep(
                     connection.execute(sql.delete_retained, {"topic": kept.topic})
             case SaveQueues(changes=changes):
                 queue_store.write(connection, sql.queues, changes)
+            case SavePresence():
+                presence_store.write(connection, sql.presence, command)
             case _:
                 pass
 

@@ -170,6 +170,7 @@ def test_unknown_fields_are_ignored_in_every_operation(form):
             "edit": {"conv": "a~b", "target": 1, "text": "y"},
             "recall": {"conv": "a~b", "target": 1},
             "react": {"conv": "a~b", "target": 1, "emoji": "+"},
+            "presence": {"users": ["b"]},
             "contacts": {},
             "blocks": {},
             "users": {"q": "bo"},

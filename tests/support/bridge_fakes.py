@@ -29,6 +29,7 @@ class FakeBroker:
         self.revoked: list[tuple[str, str]] = []
         self.kicked: list[tuple[str, str | None, str, str | None]] = []
         self.forgotten: list[tuple[str, str | None]] = []
+        self.announced: list[tuple[str, bytes, bool]] = []
         self.reviewed: list[str] = []
         self._changed = asyncio.Event()
 
@@ -51,6 +52,10 @@ class FakeBroker:
 
     def forget(self, user: UserId, device: DeviceId | None) -> None:
         self.forgotten.append((user, device))
+        self._changed.set()
+
+    def announce(self, topic: str, payload: bytes, *, keep: bool) -> None:
+        self.announced.append((topic, payload, keep))
         self._changed.set()
 
     def review(self, user: UserId) -> None:

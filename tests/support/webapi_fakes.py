@@ -161,6 +161,9 @@ class FakeChat:
                 raise NotFound("no such group", field="conv")
             case m.Edit() | m.Recall() | m.React():
                 return self._change(user, read)
+            case m.Presence():
+                asked = [m.UserPresence(user=parse_user(one), state="offline") for one in read.users]
+                return m.PresenceList(re=read.id, presence=asked)
             case _:
                 return m.Done(re=read.id)
 
