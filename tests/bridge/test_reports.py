@@ -35,8 +35,8 @@ async def harness(url, clock):
     await bridge.stop()
 
 
-async def tell(harness: Harness, user: str, id_: str = "r", **fields) -> dict:
-    return await harness.ask(user, {"op": "report", "id": id_, "reason": "spam", **fields})
+async def tell(harness: Harness, who: str, id_: str = "r", /, **fields) -> dict:
+    return await harness.ask(who, {"op": "report", "id": id_, "reason": "spam", **fields})
 
 
 def kept(harness: Harness) -> list[dict]:

@@ -28,6 +28,7 @@ class FakeChat:
         self.is_up = True
         self.refusal: PabalError | None = None
         self.headed = 0
+        self.reports = 0
         self.people: Any = None  # a test that asks for people puts the real ones here
 
     # Reads
@@ -121,7 +122,9 @@ class FakeChat:
             except PabalError as error:
                 return codec.encode(codec.refusal(read.id, error))
 
-    def _do(self, user: UserId, device: DeviceId, read: m.AnyRequest) -> object:
+    def _do(  # noqa: PLR0911 -- one line for each kind of request
+        self, user: UserId, device: DeviceId, read: m.AnyRequest
+    ) -> object:
         match read:
             case m.Send():
                 return self._send(user, device, read)
@@ -134,6 +137,11 @@ class FakeChat:
             case m.Conversations():
                 page = self.conversations(user, read.after, read.limit)
                 return {**msgspec.json.decode(page), "re": read.id}
+            case m.ContactRequest():
+                return m.ContactState(re=read.id, user=read.user, state="requested")
+            case m.Report():
+                self.reports += 1
+                return m.ReportDone(re=read.id, report=1, dup=self.reports > 1)
             case _:
                 return m.Done(re=read.id)
 
