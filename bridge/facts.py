@@ -129,7 +129,6 @@ def _want_send(keys: Wanted, command: SendCommand) -> None:
     keys.accounts.add(command.user)
     if ids.is_direct(conv):
         keys.accounts.update(ids.members_of(conv))
-        keys.people.pair(command.user, ids.members_of(conv))
         if command.request_id is not None:
             keys.known_direct.append(command.key)
         return
@@ -146,9 +145,7 @@ def _want_change(keys: Wanted, command: ChangeMessage) -> None:
     keys.accounts.add(command.user)
     (keys.direct_targets if is_direct else keys.group_targets).append(target)
     if is_direct:
-        others = ids.members_of(conv)
-        keys.accounts.update(others)
-        keys.people.pair(command.user, others)
+        keys.accounts.update(ids.members_of(conv))
     if command.action == "reaction":
         keys.reactions.append(target)
     if command.request_id is not None:
@@ -164,10 +161,10 @@ def _want_group(keys: Wanted, command: CreateGroup | ChangeMember) -> None:
         keys.known_group.append(command.key)
     if isinstance(command, CreateGroup):
         keys.accounts.update(command.members)
-        keys.people.pair(command.user, command.members)
+        keys.people.meet(command.user, command.members)
     else:
         keys.accounts.add(command.target)
-        keys.people.pair(command.user, [command.target])
+        keys.people.meet(command.user, [command.target])
         keys.members.update({(command.conv, command.user), (command.conv, command.target)})
 
 
