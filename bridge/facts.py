@@ -172,7 +172,6 @@ def _want_send(keys: Wanted, command: SendCommand) -> None:
         _want_forward(keys, command.user, *command.forward_of)
     if ids.is_direct(conv):
         keys.accounts.update(ids.members_of(conv))
-        keys.people.pair(command.user, ids.members_of(conv))
         if command.request_id is not None:
             keys.known_direct.append(command.key)
         return
@@ -201,9 +200,7 @@ def _want_change(keys: Wanted, command: ChangeMessage) -> None:
     conv, target = command.conv, (command.conv, command.target, command.user)
     keys.accounts.add(command.user)
     if ids.is_direct(conv):
-        others = ids.members_of(conv)
-        keys.accounts.update(others)
-        keys.people.pair(command.user, others)
+        keys.accounts.update(ids.members_of(conv))
     _want_message(keys, *target)
     if command.action == "reaction":
         keys.reactions.append(target)
@@ -218,10 +215,10 @@ def _want_group(keys: Wanted, command: CreateGroup | ChangeMember) -> None:
         keys.known_group.append(command.key)
     if isinstance(command, CreateGroup):
         keys.accounts.update(command.members)
-        keys.people.pair(command.user, command.members)
+        keys.people.meet(command.user, command.members)
     else:
         keys.accounts.add(command.target)
-        keys.people.pair(command.user, [command.target])
+        keys.people.meet(command.user, [command.target])
         keys.members.update({(command.conv, command.user), (command.conv, command.target)})
         keys.group.counted.add(command.conv)
         if command.action == "joined":

@@ -36,6 +36,7 @@ class PeopleFacts:
     """Of the people whom the batch names. Deciding a command changes them.
 
     `contacts` and `blocks` are by `(whose, about whom)`. `privacy` leaves out those who have chosen nothing.
+    Of whoever has neither chosen nor blocked anything, only the commands about contacts and blocks know the pairs.
     `counts` has by user and state how many contacts there are, and by user and "blocked" how many blocks. `reports`
     has the numbers of reports made earlier by `(reporter, about, conversation, message)`, the last two empty where
     it is about a user, `report_times` the newest times, at most MAX_A_DAY, of each reporter's.
@@ -50,27 +51,34 @@ class PeopleFacts:
     report_times: dict[UserId, list[int]] = field(default_factory=dict)
     last_report: int = 0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody here takes everything from everybody, so that no pair need be looked at."""
+        return not self.blocks and not self.privacy
+
     def privacy_of(self, user: UserId) -> Privacy:
         return self.privacy.get(user, DEFAULT)
 
 
 @dataclass(slots=True)
 class PeopleWanted:
-    """`pairs` hold each pair both ways."""
+    """`pairs` are looked up whoever they are, each both ways; `met` those who put each other into groups, and those of
+    direct conversations, only as far as one of the two has blocked somebody or chosen something.
+    """
 
     pairs: set[Pair] = field(default_factory=set)
+    met: set[Pair] = field(default_factory=set)
     counts: set[UserId] = field(default_factory=set)
     # `(reporter, conversation, message, about)`: about whom a message is, the message says.
     reports: list[tuple[str, str, int, str | None]] = field(default_factory=list)
     direct_messages: list[tuple[ConvId, int]] = field(default_factory=list)
     group_messages: list[tuple[ConvId, int]] = field(default_factory=list)
 
-    def pair(self, one: UserId, others: Iterable[UserId]) -> None:
-        """How `one` stands to each of the others, and they to `one`."""
+    def meet(self, one: UserId, others: Iterable[UserId]) -> None:
+        """`one` puts the others into a group."""
         for other in others:
-            if other != one:
-                self.pairs.add((one, other))
-                self.pairs.add((other, one))
+            self.met.add((one, other))
+            self.met.add((other, one))
 
 
 class ContactRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -112,5 +120,6 @@ def want_people(
             messages = keys.direct_messages if direct else keys.group_messages
             messages.append((command.conv, command.message_id))
         return
-    keys.pair(command.user, [command.other])
+    keys.pairs.add((command.user, command.other))
+    keys.pairs.add((command.other, command.user))
     keys.counts.update((command.user, command.other))

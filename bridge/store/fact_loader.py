@@ -20,7 +20,9 @@ def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Fa
     load_invites(sql.group, loader.each, facts, keys)
     loader.conversations(facts, keys)
     loader.known(facts, keys)
-    facts.accounts = people_store.load(connection, sql.people, keys.accounts, keys.people, facts.people)
+    facts.accounts = people_store.load(
+        connection, sql.people, keys.accounts, keys.conversations, keys.people, facts.people
+    )
     facts.heads = {UserId(user): head for user, head in loader.each(sql.load_heads, sorted(keys.heads))}
     loader.reads(facts, keys)
     loader.targets(facts, keys)

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause, text
 
-from bridge.people_facts import MAX_A_DAY, PeopleFacts, PeoplePlan, PeopleWanted, Reported
+from bridge.people_facts import MAX_A_DAY, Pair, PeopleFacts, PeoplePlan, PeopleWanted, Reported
 from bridge.store.dialect import Dialect, rows
 from pabal import privacy
 from pabal.ids import ConvId, UserId
@@ -13,11 +13,13 @@ from pabal.ids import ConvId, UserId
 
 class PeopleStatements:
     def __init__(self, d: Dialect) -> None:
-        # One statement for accounts and for how they stand to each other, because every message asks for both.
+        # Every message asks this. Most people have neither chosen nor blocked anything, and then it is all.
         self.load_accounts = text(
-            "SELECT user_id, privacy, NULL AS other_id, NULL AS state, NULL AS blocked_ts FROM account"
-            f" WHERE user_id {d.among('keys')} AND state = 'active'"
-            f" UNION ALL SELECT {d.field(0)}, NULL, {d.field(1)}, c.state, b.ts FROM {d.each('pairs')}"
+            "SELECT a.user_id, a.privacy, EXISTS (SELECT 1 FROM block AS b WHERE b.user_id = a.user_id)"
+            f" FROM account AS a WHERE a.user_id {d.among('keys')} AND a.state = 'active'"
+        )
+        self.load_pairs = text(
+            f"SELECT {d.field(0)}, {d.field(1)}, c.state, b.ts FROM {d.each('keys')}"
             f" LEFT JOIN contact AS c ON c.user_id = {d.field(0)} AND c.other_id = {d.field(1)}"
             f" LEFT JOIN block AS b ON b.user_id = {d.field(0)} AND b.blocked_id = {d.field(1)}"
             " WHERE c.state IS NOT NULL OR b.ts IS NOT NULL"
@@ -78,20 +80,16 @@ def load(
     connection: Connection,
     sql: PeopleStatements,
     accounts: Iterable[UserId],
+    conversations: Iterable[ConvId],
     keys: PeopleWanted,
     people: PeopleFacts,
 ) -> set[UserId]:
     """Fills `people`. Returns which of the accounts are active."""
-    active: set[UserId] = set()
-    users = sorted(accounts)
-    if users:
-        asked = {"keys": rows(users), "pairs": rows(sorted(keys.pairs))}
-        for user, kept, other, state, blocked_ts in connection.execute(sql.load_accounts, asked):
-            if other is None:
-                active.add(user)
-                if kept is not None:
-                    people.privacy[user] = privacy.parse(kept)
-                continue
+    active, wary = _load_accounts(connection, sql, sorted(accounts), people)
+    pairs = keys.pairs | _of_wary(wary, conversations, keys.met) if wary else keys.pairs
+    if pairs:
+        asked = {"keys": rows(sorted(pairs))}
+        for user, other, state, blocked_ts in connection.execute(sql.load_pairs, asked):
             if state is not None:
                 people.contacts[user, other] = state
             if blocked_ts is not None:
@@ -102,6 +100,35 @@ def load(
     if keys.reports:
         _load_reports(connection, sql, keys, people)
     return active
+
+
+def _load_accounts(
+    connection: Connection, sql: PeopleStatements, users: list[UserId], people: PeopleFacts
+) -> tuple[set[UserId], set[UserId]]:
+    """Those who are active, and those of them who have chosen or blocked anything."""
+    active: set[UserId] = set()
+    wary: set[UserId] = set()
+    if not users:
+        return active, wary
+    for user, kept, has_blocked in connection.execute(sql.load_accounts, {"keys": rows(users)}):
+        active.add(user)
+        if kept is not None:
+            people.privacy[user] = privacy.parse(kept)
+        if kept is not None or has_blocked:
+            wary.add(user)
+    return active, wary
+
+
+def _of_wary(wary: set[UserId], conversations: Iterable[ConvId], met: set[Pair]) -> set[Pair]:
+    """How those who may not take everything from everybody stand to whoever may come to them in this batch."""
+    pairs = {pair for pair in met if pair[0] in wary}
+    for conv in conversations:
+        one, tilde, other = conv.partition("~")
+        if tilde and one != other:
+            for pair in ((UserId(one), UserId(other)), (UserId(other), UserId(one))):
+                if pair[0] in wary:
+                    pairs.add(pair)
+    return pairs
 
 
 def _load_reports(
