@@ -70,7 +70,10 @@ class FakeBroker:
         with suppress(OSError), raw:
             sock = raw if self._tls is None else self._tls.wrap_socket(raw, server_side=True)
             with sock:
-                Link(self, sock.recv, sock.sendall, lambda: sock.shutdown(socket.SHUT_RDWR)).run()
+                # Of TLS only the connection beneath: its own `shutdown` takes the layer away under the reading thread.
+                Link(
+                    self, sock.recv, sock.sendall, lambda: socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                ).run()
 
     def _serve_ws(self, ws):
         buffer = bytearray()

@@ -6,7 +6,7 @@ on where it was.
 
 >>> with Client.open(broker, user="alice", device="laptop", password=secret, store=folder / "a.db") as client:
 ...     committed = client.send(to="bob", text="hi")
-...     for message in client.messages(timeout=5):
+...     for message in client.messages(timeout=60):
 ...         print(message.from_, message.text)
 ...         break
 alice hi
@@ -22,7 +22,7 @@ In the callback style, `on_message` is called for one message after the other, i
 ...     broker, user="bob", device="bot", password=secret, store=folder / "b.db", on_message=reply
 ... )
 >>> with Client.open(broker, user="alice", device="phone", password=secret, store=folder / "c.db") as client:
-...     for message in client.messages(timeout=5):
+...     for message in client.messages(timeout=60):
 ...         if message.from_ == "bob":
 ...             print(message.text)
 ...             break
