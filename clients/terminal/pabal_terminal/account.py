@@ -1,6 +1,6 @@
 """One's own account: profile and privacy, password, devices, the list of conversations, export, and the end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,25 @@ def devices(*, profile_path: Path | None = None, output: Output | None = None) -
         here = "  (this one)" if row.current else ""
         output.line((row.device.ljust(_WIDTH), "cyan"), f"  {how}  {','.join(row.allow)}{seen}{here}")
     return len(rows)
+
+
+def device_add(
+    device: str,
+    password_: str,
+    allow: Sequence[str] | None = None,
+    *,
+    profile_path: Path | None = None,
+    output: Output | None = None,
+) -> str:
+    """A secret for a thing without a login. Returns it. Raises: TerminalError."""
+    with asking(profile_path) as asker:
+        rights = None if allow is None else list(allow)
+        made = asker.http.do(lambda rest: rest.add_device(device, password_, rights))
+    if output is not None and output.json:
+        output.data(made)
+    elif output is not None:
+        output.line(made.secret)
+    return made.secret
 
 
 def device_remove(device: str, *, profile_path: Path | None = None, output: Output | None = None) -> None:
