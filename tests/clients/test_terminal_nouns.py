@@ -60,6 +60,21 @@ def test_a_message_is_edited_reacted_to_and_recalled(rest):
     ]
 
 
+def test_history_shows_what_a_message_says_now_and_to_programs_how_that_came_about(rest):
+    entries.edit("bob", 1, "better")
+    terminal.send("bob", "second")
+    assert [line.split("  ", 1)[1] for line in said(terminal.history, "bob")] == [
+        "#1  alice       -> bob: better (edited)",
+        "#3  alice       -> bob: second",
+    ]
+    assert [item.get("type", "message") for item in data(terminal.history, "bob")] == [
+        "message",
+        "edited",
+        "message",
+    ]
+    assert len(rest.server.log["alice~bob"]) == 3
+
+
 def test_the_same_id_is_done_once_and_the_answer_says_so(rest):
     first, second = (data(entries.edit, "bob", 1, "better", request_id="mine")[0] for _ in range(2))
     assert (first["id"], first["message_id"], first["dup"], second["dup"]) == ("mine", 2, False, True)

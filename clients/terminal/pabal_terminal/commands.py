@@ -170,7 +170,9 @@ def history(
             before = page.items[0].message_id
     for page in reversed(pages):
         for message in page.items:
-            output.message(message, asker.me)
+            # What was done to a message is seen in the message itself.
+            if output.json or message.target is None:
+                output.message(message, asker.me)
     return sum(len(page.items) for page in pages)
 
 
