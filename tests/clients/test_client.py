@@ -6,7 +6,6 @@ import threading
 from contextlib import suppress
 
 import pytest
-from fake_mqtt_broker import FakeBroker
 
 import pabal_client.client
 from pabal.errors import BadRequest, Blocked, TooLarge, Unauthorized
@@ -30,28 +29,6 @@ from pabal_client import (
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch):
     monkeypatch.setattr(backoff, "reconnect_delay", lambda *_: 0.01)
-
-
-@pytest.fixture
-def broker():
-    with FakeBroker() as broker:
-        yield broker
-
-
-@pytest.fixture
-def open_client(broker, tmp_path):
-    opened = []
-
-    def open_one(user="alice", device="phone", **options):
-        options.setdefault("password", "secret")
-        options.setdefault("store", tmp_path / f"{user}.db")
-        client = Client.open(f"127.0.0.1:{broker.port}", user=user, device=device, **options)
-        opened.append(client)
-        return client
-
-    yield open_one
-    for client in opened:
-        client.close()
 
 
 def test_the_example_of_the_documentation_runs(broker, tmp_path):
