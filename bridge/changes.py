@@ -66,6 +66,8 @@ class ChangePoller:
     def _act(self, change: _Change) -> None:
         if change.kind == "gone":
             self._outbound.forget(change.user, change.device)
+        elif change.kind == "related":
+            self._outbound.review(change.user)
         else:
             self._outbound.kick(change.user, change.device, change.reason, change.credential)
 

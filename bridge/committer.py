@@ -188,6 +188,7 @@ def merged(one: Committed, other: Committed) -> Committed:
         deliveries,
         [*one.rooms, *other.rooms],
         [*one.left, *other.left],
+        [*one.related, *other.related],
         _either(one.moved, other.moved),
         {user: max(seq, one.arrived.get(user, 0)) for user, seq in (one.arrived | other.arrived).items()},
     )

@@ -21,7 +21,7 @@ from bridge.lanes import Lanes
 from bridge.live import NULL_LIVE, Live
 from bridge.ports import Outbound, Source, Ticket
 from bridge.reads import Reads
-from bridge.requests import SMALL, command_of, no_collecting, read, read_one, right_refusal
+from bridge.requests import SMALL, command_of, no_collecting, read, read_one, reads_only, right_refusal
 from bridge.store.failures import LeaseLost
 from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.relay_store import Batch, Committed
@@ -198,7 +198,7 @@ class Relay:
     def _enter(self, job: Job) -> None:
         """Into the next batch; a read opens a lane, so that what its device sends later waits for it."""
         match job.request:
-            case m.Sync() | m.History() | m.Conversations() | m.Typing():
+            case request if reads_only(request) or isinstance(request, m.Typing):
                 self._lanes.open(job.source)
                 if not self._busy and not self._waiting:
                     self._begin_read(job)
@@ -334,6 +334,8 @@ class Relay:
         self._faults.reach("before_publish")
         for conv, user in result.left:
             outbound.revoke(user, topics.room(conv))
+        for user in dict.fromkeys(result.related):
+            outbound.review(user)
         for user, updates in result.deliveries.items():
             outbound.deliver(user, updates)
         for conv, payload in result.rooms:

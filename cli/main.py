@@ -11,7 +11,20 @@ import typer
 from bridge.accounts.keys import KeyFileError
 from bridge.store.unusable import NotAdmitted, UnusableDatabase
 from cli import output
-from cli.commands import bench, broker, client, db, doctor, keys, serve, user
+from cli.commands import (
+    account,
+    bench,
+    broker,
+    client,
+    db,
+    doctor,
+    entries,
+    group,
+    keys,
+    people,
+    serve,
+    user,
+)
 from cli.errors import CliError, SettingsError
 from pabal.errors import PabalError
 from pabal_terminal import TerminalError
@@ -55,6 +68,26 @@ app.command("login")(client.login)
 app.command("send")(client.send)
 app.command("listen")(client.listen)
 app.command("history")(client.history)
+app.command("conversations")(account.conversations)
+for command in (
+    entries.edit,
+    entries.recall,
+    entries.react,
+    entries.delete,
+    entries.forward,
+    entries.read,
+    entries.mute,
+    entries.unmute,
+):
+    app.command(command.__name__)(command)
+app.add_typer(group.app, name="group")
+app.add_typer(people.contact, name="contact")
+app.add_typer(people.block, name="block")
+app.command("who")(people.who)
+app.command("search")(people.search)
+app.command("report")(people.report)
+app.add_typer(account.me, name="me")
+app.add_typer(account.devices, name="devices")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,6 +117,8 @@ def _explain(error: Exception) -> int:
         case NotAdmitted():
             output.complaint(f"{error.detail}; {error.hint}")
             return SettingsError.exit_code
+        case TerminalError(code=str(code)):
+            output.complaint(f"{error.detail} ({code})", error.hint)
         case UnusableDatabase() | KeyFileError() | TerminalError():
             output.complaint(error.detail, error.hint)
         case PabalError():

@@ -7,7 +7,7 @@ from bridge.accounts.service import Accounts
 from bridge.accounts.values import Profile, Session
 from pabal import topics
 from pabal.errors import BadRequest
-from pabal.ids import ClientId, DeviceId, UserId, parse_device, parse_user
+from pabal.ids import ClientId, DeviceId, UserId, parse_device
 from webapi import schemas as s
 from webapi.limits import Limits
 from webapi.routing import Answer, Api, Call
@@ -33,7 +33,6 @@ class AccountRoutes:
             refuses=(409,),
             is_open=True,
         )
-        api.route("GET", "/v1/users/<user>", self.look_up, {200: s.UserBody}, tag="users", refuses=(404,))
         api.route(
             "POST",
             "/v1/sessions",
@@ -106,11 +105,6 @@ class AccountRoutes:
         self._limits.sign_up(call.address)
         profile = self._accounts.sign_up(body.user, body.password, display_name=body.display_name)
         return Answer(201, s.UserBody(user=profile.user))
-
-    def look_up(self, call: Call) -> Answer:
-        """Whether somebody has this name. Profiles are not public."""
-        profile = self._accounts.look_up(parse_user(call.path["user"]))
-        return Answer(200, s.UserBody(user=profile.user))
 
     # Sessions
 
@@ -189,7 +183,9 @@ class AccountRoutes:
             check_new(body.password)
             with self._limits.failed_logins.attempt(login.user, call.address):
                 self._accounts.check_password(login.user, body.current_password)
-        profile = self._accounts.update_profile(login.user, display_name=body.display_name, about=body.about)
+        profile = self._accounts.update_profile(
+            login.user, display_name=body.display_name, about=body.about, privacy=body.privacy
+        )
         if not isinstance(body.password, UnsetType):
             self._accounts.set_password(login.user, body.password, keep_session=login.session_id)
         return Answer(200, _profile(profile))
@@ -234,4 +230,5 @@ def _profile(profile: Profile) -> s.ProfileBody:
         about=profile.about,
         admin=profile.admin,
         created_ts=profile.created_ts,
+        privacy=profile.privacy,
     )

@@ -88,10 +88,12 @@ class Api:
         problem: type = Problem,
         is_open: bool = False,
         counted: bool = True,
+        may_be_empty: bool = False,
     ) -> None:
         """`answers` and `refuses` are documented; what every route of its kind can refuse is added.
 
         `described_as`: the body in the description, where that is not how it is read. `is_open`: without a login. `counted`: against the caller's rate limit.
+        `may_be_empty`: no body stands for one that says nothing.
         """
 
         def endpoint(**path: str) -> Response:
@@ -100,7 +102,7 @@ class Api:
             if counted:
                 self._limits.request(address if login is None else login.user)
             asked = None if query is None else _read_query(query)
-            raw, read = (b"", None) if body is None else _read_body(body)
+            raw, read = (b"", None) if body is None else _read_body(body, may_be_empty)
             return _response(view(Call(address, path, asked, read, raw, login)))
 
         endpoint.__name__ = view.__name__
@@ -145,7 +147,7 @@ def _read_query(model: type) -> object:
         raise codec.malformed(error) from error
 
 
-def _read_body(model: type) -> tuple[bytes, object]:
+def _read_body(model: type, may_be_empty: bool) -> tuple[bytes, object]:
     """The body as it came, and read.
 
     Raises: UnsupportedMediaTypeError, BadRequest; RequestEntityTooLarge of werkzeug.
@@ -158,6 +160,8 @@ def _read_body(model: type) -> tuple[bytes, object]:
     ):
         raise UnsupportedMediaTypeError("send JSON, with 'Content-Type: application/json'")
     raw = request.get_data(cache=False)
+    if may_be_empty and not raw:
+        return raw, model()
     try:
         return raw, msgspec.json.decode(raw, type=model)
     except _BROKEN as error:

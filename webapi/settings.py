@@ -61,3 +61,5 @@ class ServeSettings:
     """From there to the end of the body."""
     answer_timeout_s: float = 30.0
     """For sending an answer to somebody who reads slowly; a thread waits only if it is larger than the buffers."""
+    linger_s: float = 2.0
+    """How long a connection that was closed is read from, so that what was in flight does not destroy the answer."""

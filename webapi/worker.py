@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pabal.webapi")
 _CHUNK = 64 * 1024
-# How long a connection that was closed is read from, so that what was in flight does not destroy the answer.
-_LINGER_S = 2.0
 _LINGER_BYTES = 1024 * 1024
 # Kept-alive connections get this long when the server stops; what comes on them meanwhile is answered.
 _STOP_S = 2.0
@@ -236,7 +234,7 @@ class Worker(ThreadWorker):
         """Close when the peer has closed, or soon: a close at once could destroy the answer on its way."""
         self._unwatch(one)
         one.stage = None
-        one.deadline = time.monotonic() + _LINGER_S
+        one.deadline = time.monotonic() + self.settings.linger_s
         try:
             one.sock.setblocking(False)
             one.sock.shutdown(socket.SHUT_WR)

@@ -36,6 +36,8 @@ class AccountRow:
     state: AccountState
     admin: bool
     created_ts: int
+    privacy: str | None = None
+    found_as: str | None = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,8 @@ class AccountTransaction:
                     state=row.state,
                     admin=row.admin,
                     created_ts=row.created_ts,
+                    privacy=row.privacy,
+                    found_as=row.found_as,
                 )
             )
         except exc.IntegrityError as error:
@@ -141,6 +145,10 @@ class AccountTransaction:
 
     def set_profile(self, user: UserId, display_name: str | None, about: str | None) -> None:
         self._set_account(user, display_name=display_name, about=about)
+
+    def set_privacy(self, user: UserId, privacy: str | None, found_as: str | None) -> None:
+        """`found_as`: the display name as search compares it, None for who does not want to be found."""
+        self._set_account(user, privacy=privacy, found_as=found_as)
 
     def set_password_hash(self, user: UserId, password_hash: str) -> None:
         self._set_account(user, password_hash=password_hash)
@@ -154,7 +162,14 @@ class AccountTransaction:
     def empty_account(self, user: UserId) -> None:
         """The row stays, so that the name is never given again; what it said of the person goes."""
         self._set_account(
-            user, state="deleted", display_name=None, about=None, password_hash=None, admin=False
+            user,
+            state="deleted",
+            display_name=None,
+            about=None,
+            password_hash=None,
+            admin=False,
+            privacy=None,
+            found_as=None,
         )
 
     def _set_account(self, user: UserId, **values: Any) -> None:
@@ -286,6 +301,10 @@ class AccountTransaction:
         """The MQTT sessions of the device (None: of all the user's devices) end soon after the commit."""
         self._tell(kind="gone", user_id=user, device_id=name, ts=ts)
 
+    def related(self, user: UserId, ts: int) -> None:
+        """Others may see less of this user soon after the commit."""
+        self._tell(kind="related", user_id=user, ts=ts)
+
     def _tell(self, **change: Any) -> None:
         if self._connection.dialect.name == "postgresql":
             # The relay reads on from the highest number that it has seen, so numbers become visible in their order.
@@ -331,6 +350,8 @@ def _account(row: Row[Any]) -> AccountRow:
         row.state,
         bool(row.admin),
         row.created_ts,
+        row.privacy,
+        row.found_as,
     )
 
 

@@ -10,7 +10,12 @@ from bridge.store.sharing import SharingStatements
 
 _MESSAGE: Final = (
     "m.conv_id, m.message_id, m.sender, m.device, m.id, m.type, m.kind, m.text, m.body, m.extra, m.ts,"
-    " m.target, m.edited_ts, m.recalled_ts"
+    " m.target, m.edited_ts, m.recalled_ts, m.expires_ts"
+)
+
+_SHOWN: Final = (
+    "NOT EXISTS (SELECT 1 FROM hidden_message AS h"
+    " WHERE h.user_id = :user AND h.conv_id = m.conv_id AND h.message_id = m.message_id)"
 )
 
 
@@ -34,7 +39,26 @@ class ReadStatements:
                 f"SELECT {_MESSAGE} FROM {d.each('keys')} CROSS JOIN {table} AS m"
                 f" WHERE m.conv_id = {d.field(0)} AND m.message_id = (SELECT n.message_id FROM {table} AS n"
                 f" WHERE n.conv_id = {d.field(0)} AND n.message_id >= {d.field(1, 'bigint')}"
-                " AND n.type = 'message' ORDER BY n.message_id DESC LIMIT 1)"
+                " AND n.type = 'message' AND NOT EXISTS (SELECT 1 FROM hidden_message AS h WHERE h.user_id = :user"
+                " AND h.conv_id = n.conv_id AND h.message_id = n.message_id) ORDER BY n.message_id DESC LIMIT 1)"
+            )
+            for table in ("direct_message", "group_message")
+        ]
+        self.hidden = text(
+            f"SELECT h.conv_id, h.message_id FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
+            f" WHERE h.user_id = :user AND h.conv_id = {d.field(0)} AND h.message_id = {d.field(1, 'bigint')}"
+        )
+        self.hidden_above = text(
+            f"SELECT h.conv_id, count(*) FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
+            f" WHERE h.user_id = :user AND h.conv_id = {d.field(0)} AND h.message_id > {d.field(1, 'bigint')}"
+            " GROUP BY h.conv_id"
+        )
+        # Twice the conditions of the tables' indexes, to the letter, so that they are used.
+        self.due = [
+            text(
+                f"SELECT conv_id, message_id, sender FROM {table}"
+                " WHERE expires_ts IS NOT NULL AND recalled_ts IS NULL AND expires_ts <= :now"
+                " ORDER BY expires_ts, conv_id, message_id LIMIT :limit"
             )
             for table in ("direct_message", "group_message")
         ]
@@ -51,6 +75,10 @@ class ReadStatements:
             "SELECT c.conv_id, c.head FROM member AS m JOIN conversation AS c ON c.conv_id = m.conv_id"
             " WHERE m.user_id = :user AND m.to_id IS NULL AND c.mode = 'large' ORDER BY c.conv_id LIMIT 1000"
         )
+        self.last_seen = text(
+            f"SELECT user_id, max(seen_ts) FROM device WHERE user_id {d.among('users')}"
+            " AND seen_ts IS NOT NULL GROUP BY user_id"
+        )
         self.conversation_head = text("SELECT head FROM conversation WHERE conv_id = :conv")
         self.receipts = text(
             f"SELECT user_id, {d.greatest}(delivered_upto, read_upto), read_upto FROM member"
@@ -65,7 +93,7 @@ class ReadStatements:
             f" AND n.message_id > {d.field(1, 'bigint')} GROUP BY n.conv_id"
         )
         self.mine = text(
-            "SELECT conv_id, read_upto, read_ordinal, visible_from FROM member"
+            "SELECT conv_id, read_upto, read_ordinal, visible_from, muted_until FROM member"
             " WHERE user_id = :user AND conv_id > :after AND to_id IS NULL ORDER BY conv_id LIMIT :limit"
         )
         self.conversations = text(
@@ -73,7 +101,7 @@ class ReadStatements:
         )
         self.changes = text(
             "SELECT change_id, kind, user_id, device_id, reason, credential FROM change_log c"
-            " WHERE change_id > :after AND (kind = 'kicked' OR kind = 'gone' AND NOT EXISTS (SELECT 1 FROM device d"
+            " WHERE change_id > :after AND (kind <> 'gone' OR NOT EXISTS (SELECT 1 FROM device d"
             " WHERE d.user_id = c.user_id AND d.device_id = c.device_id)) ORDER BY change_id LIMIT 1000"
         )
         self.last_change = text("SELECT coalesce(max(change_id), 0) FROM change_log")
@@ -101,12 +129,12 @@ class ReadStatements:
 def _before(table: str) -> TextClause:
     return text(
         f"SELECT {_MESSAGE} FROM {table} AS m WHERE m.conv_id = :conv"
-        " AND m.message_id < :before AND m.message_id >= :first ORDER BY m.message_id DESC LIMIT :limit"
+        f" AND m.message_id < :before AND m.message_id >= :first AND {_SHOWN} ORDER BY m.message_id DESC LIMIT :limit"
     )
 
 
 def _after(table: str) -> TextClause:
     return text(
         f"SELECT {_MESSAGE} FROM {table} AS m WHERE m.conv_id = :conv"
-        " AND m.message_id > :after AND m.message_id >= :first ORDER BY m.message_id LIMIT :limit"
+        f" AND m.message_id > :after AND m.message_id >= :first AND {_SHOWN} ORDER BY m.message_id LIMIT :limit"
     )

@@ -5,13 +5,18 @@ from typing import Final
 from sqlalchemy import TextClause, text
 
 from bridge.store.dialect import Dialect, Type
+from bridge.store.group_store import GroupStatements
+from bridge.store.people_store import PeopleStatements
+from bridge.store.presence_store import PresenceStatements
 from bridge.store.queue_store import QueueStatements
 
 _MESSAGE_COLUMNS: Final = (
-    "conv_id, message_id, sender, device, id, digest, type, kind, ordinal, text, body, extra, ts, target"
+    "conv_id, message_id, sender, device, id, digest, type, kind, ordinal, text, body, extra, ts, target,"
+    " expires_ts"
 )
 _MESSAGE_TYPES: Final[tuple[Type, ...]] = (
     "text", "bigint", "text", "text", "text", "text", "text", "text", "bigint", "text", "text", "text", "bigint", "bigint",
+    "bigint",
 )  # fmt: skip
 
 
@@ -20,22 +25,21 @@ class RelayStatements:
 
     def __init__(self, d: Dialect) -> None:
         self.load_conversations = text(
-            f"SELECT conv_id, kind, mode, head, ordinal, name FROM conversation WHERE conv_id {d.among('keys')}"
-            f" ORDER BY conv_id{d.row_lock}"
+            f"SELECT conv_id, kind, mode, head, ordinal, name, history, posting FROM conversation"
+            f" WHERE conv_id {d.among('keys')} ORDER BY conv_id{d.row_lock}"
         )
         self.load_known_direct = _load_known(d, "direct_message")
         self.load_known_group = _load_known(d, "group_message")
         self.load_rosters = text(
-            "SELECT m.conv_id, m.user_id, m.role, m.visible_from FROM member AS m"
+            "SELECT m.conv_id, m.user_id, m.role, m.visible_from, m.silenced_until FROM member AS m"
             f" WHERE m.conv_id {d.among('keys')} AND m.to_id IS NULL ORDER BY m.conv_id, m.user_id"
         )
         self.load_roles = text(
-            f"SELECT m.conv_id, m.user_id, m.role, m.visible_from FROM {d.each('keys')} CROSS JOIN member AS m"
+            "SELECT m.conv_id, m.user_id, m.role, m.visible_from, m.silenced_until"
+            f" FROM {d.each('keys')} CROSS JOIN member AS m"
             f" WHERE m.conv_id = {d.field(0)} AND m.user_id = {d.field(1)} AND m.to_id IS NULL"
         )
-        self.load_accounts = text(
-            f"SELECT user_id FROM account WHERE user_id {d.among('keys')} AND state = 'active'"
-        )
+        self.people = PeopleStatements(d)
         self.load_heads = text(f"SELECT user_id, head FROM inbox_head WHERE user_id {d.among('keys')}")
         self.load_read = text(
             f"SELECT m.conv_id, m.user_id, m.read_upto, {d.greatest}(m.delivered_upto, m.read_upto)"
@@ -66,14 +70,27 @@ class RelayStatements:
             "DELETE FROM reaction WHERE (conv_id, target, user_id, emoji) IN"
             f" (SELECT {d.fields('text', 'bigint', 'text', 'text')} FROM {d.each('rows')})"
         )
+        self.load_direct_contents = _load_contents(d, "direct_message")
+        self.load_group_contents = _load_contents(d, "group_message")
+        self.load_hidden = text(
+            f"SELECT h.conv_id, h.message_id, h.user_id FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
+            f" WHERE h.user_id = {d.field(2)} AND h.conv_id = {d.field(0)}"
+            f" AND h.message_id = {d.field(1, 'bigint')}"
+        )
+        self.insert_hidden = text(
+            "INSERT INTO hidden_message (user_id, conv_id, message_id)"
+            f" SELECT {d.fields('text', 'text', 'bigint')} FROM {d.each('rows')} WHERE true"
+            " ON CONFLICT (user_id, conv_id, message_id) DO NOTHING"
+        )
         self.insert_direct = _insert_messages(d, "direct_message")
         self.insert_group = _insert_messages(d, "group_message")
         self.upsert_conversations = text(
-            "INSERT INTO conversation (conv_id, kind, mode, head, ordinal, name, created_ts)"
-            f" SELECT {d.fields('text', 'text', 'text', 'bigint', 'bigint', 'text', 'bigint')}"
+            "INSERT INTO conversation (conv_id, kind, mode, head, ordinal, name, created_ts, history, posting)"
+            f" SELECT {d.fields('text', 'text', 'text', 'bigint', 'bigint', 'text', 'bigint', 'text', 'text')}"
             f" FROM {d.each('rows')} WHERE true"
             " ON CONFLICT (conv_id) DO UPDATE SET"
-            " head = excluded.head, ordinal = excluded.ordinal, mode = excluded.mode"
+            " head = excluded.head, ordinal = excluded.ordinal, mode = excluded.mode, name = excluded.name,"
+            " history = excluded.history, posting = excluded.posting"
         )
         self.upsert_reads = text(
             "INSERT INTO member (conv_id, user_id, from_id, visible_from, role,"
@@ -87,7 +104,7 @@ class RelayStatements:
         self.upsert_joins = text(
             "INSERT INTO member (conv_id, user_id, from_id, visible_from, role,"
             " delivered_upto, read_upto, read_ordinal)"
-            f" SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, {d.field(2, 'bigint')},"
+            f" SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, {d.field(5, 'bigint')},"
             f" {d.field(3)}, 0, {d.field(2, 'bigint')}, {d.field(4, 'bigint')}"
             f" FROM {d.each('rows')} WHERE true"
             " ON CONFLICT (conv_id, user_id) DO UPDATE SET from_id = excluded.from_id, to_id = NULL,"
@@ -130,7 +147,9 @@ class RelayStatements:
             text(f"DELETE FROM {table} WHERE client_id = :client_id")
             for table in ("mqtt_session", "mqtt_delivery", "mqtt_incoming")
         ]
+        self.group = GroupStatements(d)
         self.queues = QueueStatements(d)
+        self.presence = PresenceStatements(d)
         self.upsert_retained = text(
             "INSERT INTO retained (topic, payload, qos, properties, expires)"
             " VALUES (:topic, :payload, :qos, :properties, :expires)"
@@ -175,8 +194,15 @@ def _load_ordinals(d: Dialect, table: str) -> TextClause:
 
 def _load_targets(d: Dialect, table: str) -> TextClause:
     return text(
-        "SELECT m.conv_id, m.message_id, m.sender, m.type, m.ts, m.recalled_ts IS NOT NULL"
+        "SELECT m.conv_id, m.message_id, m.sender, m.type, m.ts, m.recalled_ts IS NOT NULL, m.expires_ts"
         f" FROM {d.each('keys')} CROSS JOIN {table} AS m"
+        f" WHERE m.conv_id = {d.field(0)} AND m.message_id = {d.field(1, 'bigint')}"
+    )
+
+
+def _load_contents(d: Dialect, table: str) -> TextClause:
+    return text(
+        f"SELECT m.conv_id, m.message_id, m.kind, m.text, m.body FROM {d.each('keys')} CROSS JOIN {table} AS m"
         f" WHERE m.conv_id = {d.field(0)} AND m.message_id = {d.field(1, 'bigint')}"
     )
 

@@ -12,11 +12,20 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from bridge.commands import Command, DeleteSession, MarkDelivered, SaveQueues, SaveRetained, SaveSession
+from bridge.commands import (
+    Command,
+    DeleteSession,
+    MarkDelivered,
+    SavePresence,
+    SaveQueues,
+    SaveRetained,
+    SaveSession,
+)
 from bridge.decide import SMALL_LIMIT, decide
+from bridge.entries import MAX_MEMBERS
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
-from bridge.store import dialect, queue_store
+from bridge.store import dialect, group_store, people_store, presence_store, queue_store
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.faults import NO_FAULTS, Faults
@@ -46,8 +55,8 @@ class Committed:
     """What everybody may hear now.
 
     `deliveries` are the updates by inbox, seqs rising; `rooms` the entries of large groups, in order; `left`
-    are members who lost the right to a room. `moved` are the marks that others may be told of, with what did;
-    `arrived` up to which seq devices said that they have everything.
+    are members who lost the right to a room, `related` those whom others may not see any longer. `moved` are the marks
+    that others may be told of, with what did; `arrived` up to which seq devices said that they have everything.
     """
 
     batch_id: int
@@ -55,6 +64,7 @@ class Committed:
     deliveries: dict[UserId, list[tuple[int, bytes]]]
     rooms: list[tuple[ConvId, bytes]] = field(default_factory=list)
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
+    related: list[UserId] = field(default_factory=list)
     moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
     arrived: dict[str, int] = field(default_factory=dict)
 
@@ -71,6 +81,7 @@ class RelayStore:
         retention: Retention | None = None,
         small_limit: int = SMALL_LIMIT,
         recall_window_ms: int = 0,
+        max_members: int = MAX_MEMBERS,
         faults: Faults = NO_FAULTS,
     ) -> None:
         self._writer = writer
@@ -79,6 +90,7 @@ class RelayStore:
         self._clock_ms = clock_ms
         self._small_limit = small_limit
         self._recall_window_ms = recall_window_ms
+        self._max_members = max_members
         self._faults = faults
         self._trimmer = Trimmer(writer, retention or Retention(), clock_ms)
 
@@ -115,6 +127,7 @@ class RelayStore:
             ts=ts,
             small_limit=self._small_limit,
             recall_window_ms=self._recall_window_ms,
+            max_members=self._max_members,
         )
         deliveries = self._write_entries(connection, plan, ts)
         _write_positions(connection, self._sql, plan, batch.positions)
@@ -132,7 +145,9 @@ class RelayStore:
         arrived: dict[str, int] = {}
         for (user, _device), seq in plan.cursors.items():
             arrived[user] = max(seq, arrived.get(user, 0))
-        return Committed(batch_id, outcomes, deliveries, plan.rooms, plan.left, plan.moved, arrived)
+        return Committed(
+            batch_id, outcomes, deliveries, plan.rooms, plan.left, plan.related, plan.moved, arrived
+        )
 
     def _write_entries(
         self, connection: Connection, plan: Plan, ts: int
@@ -149,6 +164,7 @@ class RelayStore:
                 [(*key, by) for key, by in plan.reactions.items() if by is not None],
             ),
             (self._sql.delete_reactions, [key for key, by in plan.reactions.items() if by is None]),
+            (self._sql.insert_hidden, plan.hidden),
             (self._sql.upsert_conversations, _conversation_rows(plan, ts)),
             (self._sql.upsert_joins, joins),
             (self._sql.upsert_reads, list(plan.reads.values())),
@@ -157,6 +173,8 @@ class RelayStore:
         ):
             if written:
                 connection.execute(statement, {"rows": rows(written)})
+        people_store.write(connection, self._sql.people, plan.people)
+        group_store.write(connection, self._sql.group, plan, ts)
         if not plan.inbox:
             return {}
         new = counts(plan.inbox)
@@ -179,7 +197,10 @@ def rows_of(value: dict[UserId, tuple[int, int]]) -> str:
 
 
 def _conversation_rows(plan: Plan, ts: int) -> list[tuple[Any, ...]]:
-    return [(conv, c.kind, c.mode, c.head, c.ordinal, c.name, ts) for conv, c in plan.conversations.items()]
+    return [
+        (conv, c.kind, c.mode, c.head, c.ordinal, c.name, ts, c.history, c.posting)
+        for conv, c in plan.conversations.items()
+    ]
 
 
 def _write_positions(
@@ -234,6 +255,8 @@ def _write_upkeep(
                     connection.execute(sql.delete_retained, {"topic": kept.topic})
             case SaveQueues(changes=changes):
                 queue_store.write(connection, sql.queues, changes)
+            case SavePresence():
+                presence_store.write(connection, sql.presence, command)
             case _:
                 pass
 

@@ -41,6 +41,16 @@ def send(
     to: Annotated[str, typer.Argument(metavar="TO", help="A user, or a conversation's id.")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="The message; - reads it from standard input.")],
     *,
+    reply_to: Annotated[
+        int | None, typer.Option(metavar="N", help="The number of the message that it answers.", min=1)
+    ] = None,
+    mentions: Annotated[
+        list[str] | None,
+        typer.Option("--mention", metavar="USER", help="Who is meant; may be given again. @all: everybody."),
+    ] = None,
+    expires_in: Annotated[
+        int | None, typer.Option(metavar="SECONDS", help="After how long its content goes.", min=1)
+    ] = None,
     request_id: Annotated[
         str | None,
         typer.Option("--id", metavar="ID", help="Sent again under the same id, it is stored once."),
@@ -55,7 +65,16 @@ def send(
     Returns when the server has it on disk.
     """
     words = sys.stdin.read().rstrip("\n") if text == "-" else text
-    pabal_terminal.send(to, words, request_id=request_id, timeout=timeout, output=Output(json=as_json))
+    pabal_terminal.send(
+        to,
+        words,
+        reply_to=reply_to,
+        mentions=mentions or (),
+        expires_in=expires_in,
+        request_id=request_id,
+        timeout=timeout,
+        output=Output(json=as_json),
+    )
 
 
 def listen(

@@ -48,10 +48,21 @@ def test_a_login_goes_where_it_is_told(pabal, told, monkeypatch):
 def test_a_text_comes_as_an_argument_or_from_a_pipe(pabal, told):
     pabal("send", "bob", "hi", "--id", "1", "--timeout", "5")
     pabal("send", "bob", "-", stdin="two\nlines\n")
+    plain = {"reply_to": None, "mentions": (), "expires_in": None}
     assert told == [
-        ("send", ("bob", "hi"), {"request_id": "1", "timeout": 5.0}, False),
-        ("send", ("bob", "two\nlines"), {"request_id": None, "timeout": 30.0}, False),
+        ("send", ("bob", "hi"), {**plain, "request_id": "1", "timeout": 5.0}, False),
+        ("send", ("bob", "two\nlines"), {**plain, "request_id": None, "timeout": 30.0}, False),
     ]
+
+
+def test_a_message_may_answer_another_one_name_people_and_have_an_end(pabal, told):
+    pabal(
+        "send", "bob", "hi", "--reply-to", "3", "--mention", "bob", "--mention", "carol", "--expires-in", "60"
+    )
+    (_, _, options, _) = told[0]
+    assert options["reply_to"] == 3
+    assert options["mentions"] == ["bob", "carol"]
+    assert options["expires_in"] == 60
 
 
 def test_listening_and_looking_back_pass_on_what_was_asked(pabal, told):

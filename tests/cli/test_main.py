@@ -18,7 +18,7 @@ def test_without_a_command_the_help_is_shown_and_the_exit_code_says_usage(pabal)
     assert "error:" not in done.err
 
 
-@pytest.mark.parametrize("group", ["user", "db", "keys"])
+@pytest.mark.parametrize("group", ["user", "db", "keys", "group", "contact", "block", "me", "devices"])
 def test_a_group_without_a_command_shows_its_help(pabal, group):
     done = pabal(group)
     assert done.code == 2

@@ -132,6 +132,7 @@ async def test_who_says_nothing_is_cut_off(address, monkeypatch):
 
 async def test_only_so_many_are_served_at_once(address, monkeypatch):
     monkeypatch.setattr(metrics, "_MOST", 1)
+    monkeypatch.setattr(metrics, "_REQUEST_S", 600.0)
     silent = await asyncio.open_connection(*address)
     with contextlib.suppress(ConnectionError):
         while await ask(address, b"GET /metrics HTTP/1.1\r\n\r\n"):

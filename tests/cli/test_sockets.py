@@ -1,6 +1,7 @@
 import socket
 
 import pytest
+from faultlab.ports import port_of, reserved
 
 from cli import sockets
 from cli.errors import CliError
@@ -24,25 +25,26 @@ def test_port_zero_picks_a_free_one(host):
 
 
 def test_a_port_in_use_is_refused_in_one_line_with_setting_and_address():
-    with sockets.listen("http", Address("127.0.0.1", 0)) as taken:
-        address = sockets.address_of(taken)
-        told = refusal(address)
+    with reserved() as holder:
+        address = Address("127.0.0.1", port_of(holder))
+        with sockets.listen("http", address):
+            told = refusal(address)
         assert told.cause == f"http = {address} cannot be listened on: the port is in use"
         other = Address(address.host, address.port + 1 if address.port < 65_535 else 65_534)
         assert told.hint == f"stop what listens there, or choose another: --http {other}"
-    sockets.listen("http", address).close()
+        sockets.listen("http", address).close()
 
 
 def test_with_patience_a_port_that_becomes_free_is_had():
-    taken = sockets.listen("http", Address("127.0.0.1", 0))
-    address = sockets.address_of(taken)
     pauses = []
 
     def pause(seconds):
         pauses.append(seconds)
         taken.close()
 
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, reserved() as holder:
+        address = Address("127.0.0.1", port_of(holder))
+        taken = sockets.listen("http", address)
         patch.setattr(sockets.time, "sleep", pause)
         sockets.listen("http", address, patience_s=30).close()
     assert len(pauses) == 1

@@ -1,6 +1,7 @@
 """The core, its store and a server, with a network between them that loses, doubles, delays and reorders, a server
 that dies and comes back, and a client that is killed between any two of its effects. One of the conversations is
-a group that becomes large in mid-run, with a room that drops entries.
+a group that becomes large in mid-run, with a room that drops entries; messages are edited, recalled and reacted to,
+and groups are made and changed.
 """
 
 import json
@@ -8,6 +9,7 @@ import shutil
 from itertools import pairwise
 
 import pytest
+from fake_chat_ops import group_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -19,6 +21,7 @@ from pabal_client import effects as e
 FRIENDS = st.sampled_from(["bob", "carol", "alice"])
 GROUP = "gaaaaaaaaaaaa"
 ROOM = topics.room(GROUP)
+MAKING = "group.create"
 
 
 class ChatMachine(RuleBasedStateMachine):
@@ -77,9 +80,47 @@ class ChatMachine(RuleBasedStateMachine):
 
     def send(self, lane, **where):
         name = f"m{next(self.world.ids)}"
-        payload = json.dumps({"id": name, **where, "text": name}).encode()
+        self.submit(name, lane, text=name, **where)
+
+    def submit(self, name, lane, /, **fields):
+        payload = json.dumps({"id": name, **fields}).encode()
         entry = e.Entry(name, payload, lane, durable=True)
         self.world.carry_out(self.world.session.submit(entry, self.world.now))
+
+    @precondition(lambda self: self.own_messages())
+    @rule(op=st.sampled_from(["edit", "recall", "react"]), which=st.integers(0, 50))
+    def alice_does_something_about_a_message(self, op, which):
+        mine = self.own_messages()
+        conv, target = mine[which % len(mine)]
+        name = f"m{next(self.world.ids)}"
+        more = {"edit": {"text": name}, "recall": {}, "react": {"emoji": "+"}}[op]
+        self.submit(name, conv, op=op, conv=conv, target=target, **more)
+
+    def own_messages(self):
+        """What the server has of alice, in conversations of two."""
+        return [
+            (conv, entry["message_id"])
+            for conv, log in sorted(self.server.log.items())
+            for entry in log
+            if "~" in conv and entry["type"] == "message" and entry["from"] == "alice"
+        ]
+
+    @rule()
+    def alice_makes_a_group(self):
+        name = f"m{next(self.world.ids)}"
+        self.submit(name, MAKING, op="group.create", name=name, members=["bob"])
+
+    @precondition(lambda self: self.own_groups())
+    @rule(which=st.integers(0, 50), op=st.sampled_from(["group.update", "group.add"]), user=FRIENDS)
+    def alice_changes_a_group_of_hers(self, which, op, user):
+        mine = self.own_groups()
+        conv = mine[which % len(mine)]
+        name = f"m{next(self.world.ids)}"
+        more = {"name": name} if op == "group.update" else {"user": user, "role": "admin"}
+        self.submit(name, conv, op=op, conv=conv, **more)
+
+    def own_groups(self):
+        return sorted(conv for conv, group in self.server.groups.items() if "alice" in group.roles)
 
     @rule(friend=st.sampled_from(["bob", "carol"]))
     def a_friend_writes(self, friend):
@@ -160,7 +201,9 @@ class ChatMachine(RuleBasedStateMachine):
         self.world.to_client.pop(place % len(self.world.to_client))
 
     @rule(
-        op=st.sampled_from(["send", "sync", "ack", "history"]),
+        op=st.sampled_from(
+            ["send", "sync", "ack", "history", "edit", "recall", "react", "group.create", "group.update"]
+        ),
         code=st.sampled_from(["unavailable", "rate_limited"]),
     )
     def the_server_is_busy_once(self, op, code):
@@ -268,7 +311,13 @@ class ChatMachine(RuleBasedStateMachine):
         if hasattr(self, "world"):
             for conv, log in self.server.log.items():
                 stored = [entry["id"] for entry in log if entry["id"]]
-                assert stored == self.world.accepted.get(conv, [])[: len(stored)]
+                assert stored == self.accepted_for(conv)[: len(stored)]
+
+    def accepted_for(self, conv):
+        """The requests that the client took on for this conversation, and the one that makes it."""
+        accepted = self.world.accepted
+        makes = [name for name in accepted.get(MAKING, []) if group_of("alice", "phone", name) == conv]
+        return makes + accepted.get(conv, [])
 
     @invariant()
     def the_server_is_never_told_more_than_is_on_disk(self):
@@ -297,8 +346,11 @@ class ChatMachine(RuleBasedStateMachine):
         assert all(lossy or got >= set(seen) for seen, lossy in self.periods)
         accepted = world.accepted
         assert sorted(world.settled) == sorted(name for names in accepted.values() for name in names)
-        for conv, names in accepted.items():
-            assert [entry["id"] for entry in self.server.log[conv] if entry["id"]] == names
+        for conv, log in self.server.log.items():
+            assert [entry["id"] for entry in log if entry["id"]] == self.accepted_for(conv)
+        assert {group_of("alice", "phone", name) for name in accepted.get(MAKING, [])} == set(
+            self.own_groups()
+        )
         assert world.store.outbox() == []
 
     def is_done(self):

@@ -16,7 +16,7 @@ PARTS = {
 
 
 @pytest.mark.functional
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", PARTS)
 def test_nothing_is_lost_and_nothing_comes_twice_whatever_dies(seed, tmp_path):
     database, only = PARTS[seed]

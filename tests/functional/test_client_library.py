@@ -4,9 +4,11 @@ import io
 import json
 
 import pytest
+from people import wait_for
 
 import pabal_terminal as terminal
-from pabal_client import Client, LoginRefused, Rest, events
+from pabal.errors import Forbidden
+from pabal_client import Client, Edited, LoginRefused, Message, Reaction, Recalled, Rest, events
 
 pytestmark = pytest.mark.functional
 
@@ -83,10 +85,54 @@ def test_a_device_with_a_secret_may_send_only_and_a_wrong_secret_is_refused(rest
     sensor = open_client("alice", "sensor", password=secret, on_event=told.append, store_wait=60)
     assert sensor.send(to="bob", body={"celsius": 21.5}, timeout=60).message_id == 1
     assert next(bob.messages(timeout=60)).body == {"celsius": 21.5}
+    # Told by a thread of its own, which a close would end with what it has not told yet.
+    wait_for(lambda: any(isinstance(event, events.ReceivingRefused) for event in told), "the event")
     sensor.close()
-    assert any(isinstance(event, events.ReceivingRefused) for event in told)
     with pytest.raises(LoginRefused):
         open_client("alice", "sensor", password="wrong").wait_online(60)
+
+
+def test_messages_are_edited_recalled_and_reacted_to_and_everybody_hears_of_it(open_client):
+    alice, bob = open_client("alice"), open_client("bob")
+    alice.send(to="bob", text="helo", timeout=60)
+    bob.wait_online(60)
+    alice.edit("bob", 1, text="hello").wait(60)
+    bob.react("alice", 1, "👍").wait(60)
+    with pytest.raises(Forbidden):
+        bob.edit("alice", 1, text="bye").wait(60)
+    alice.send(to="bob", text="not this", timeout=60)
+    alice.recall("bob", 4).wait(60)
+    values = [next(bob.updates(timeout=60)).typed() for _ in range(5)]
+    assert [type(value) for value in values] == [Message, Edited, Reaction, Message, Recalled]
+    assert (values[1].target, values[1].text, values[2].emoji, values[4].target) == (1, "hello", "👍", 4)
+    first, *_, tombstone, _ = bob.history("alice", timeout=60).items
+    assert (first.text, first.edited is not None, first.reactions[0].users) == ("hello", True, ["bob"])
+    assert (tombstone.text, tombstone.recalled) == (None, True)
+
+
+def test_a_group_is_made_and_changed_over_a_server_that_is_killed(server, open_client):
+    alice, bob = open_client("alice"), open_client("bob")
+    open_client("carol").wait_online(60)
+    bob.wait_online(60)
+    conv = alice.groups.create("Riders", ["bob"]).wait(60).conv
+    alice.groups.add(conv, "carol").wait(60)
+    server.kill()
+    waiting = [
+        alice.send_nowait(conv=conv, text="one"),
+        alice.groups.remove(conv, "carol"),
+        alice.send_nowait(conv=conv, text="two"),
+    ]
+    server.restart()
+    assert [one.wait(120).message_id for one in waiting] == [3, 4, 5]
+    bob.sync(60)
+    seen = [update.typed() for update in bob.updates(timeout=0.5)]
+    assert [value.message_id for value in seen] == [1, 2, 3, 4, 5]
+    assert [value.action for value in seen if not isinstance(value, Message)] == [
+        "created",
+        "joined",
+        "removed",
+    ]
+    bob.groups.leave(conv).wait(60)
 
 
 def test_the_terminal_client_goes_the_whole_way(server, tmp_path):
@@ -101,3 +147,12 @@ def test_the_terminal_client_goes_the_whole_way(server, tmp_path):
     assert [json.loads(line)["text"] for line in heard.getvalue().splitlines()] == ["hi", "there"]
     terminal.history("alice", profile_path=tmp_path / "bob", output=terminal.Output(past))
     assert [line.split()[-1] for line in past.getvalue().splitlines()] == ["hi", "there"]
+    bobs = {"profile_path": tmp_path / "bob"}
+    assert terminal.entries.react("alice", 1, "👍", **bobs).message_id == 3
+    conv = terminal.groups.create("Riders", ["alice"], **bobs).conv
+    with pytest.raises(terminal.TerminalError) as caught:
+        terminal.entries.edit("alice", 1, "mine now", **bobs)
+    assert caught.value.code == "forbidden"
+    listed = io.StringIO()
+    terminal.account.conversations(output=terminal.Output(listed, json=True), **bobs)
+    assert [json.loads(line)["conv"] for line in listed.getvalue().splitlines()] == ["alice~bob", conv]

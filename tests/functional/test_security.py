@@ -19,14 +19,14 @@ from broker.mqtt.reasons import Reason
 
 pytestmark = pytest.mark.functional
 
-WAIT = 30.0
+WAIT = 60.0
 
 
 def pabal(server, *arguments, stdin=""):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PABAL_")}
     done = subprocess.run(
         [sys.executable, "-m", "cli", *arguments, "--data", str(server.data)],
-        input=stdin, capture_output=True, text=True, env=clean, timeout=50, check=False,
+        input=stdin, capture_output=True, text=True, env=clean, timeout=150, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -104,7 +104,7 @@ async def test_tls_certificates_figures_and_a_log_without_secrets(  # noqa: PLR0
         told = {one.topic: one.payload for one in await admin.publishes(20)}
         assert told["$SYS/broker/version"].startswith(b"pabal version ")
 
-        answer = httpx2.get(f"http://127.0.0.1:{server.more['metrics']}/metrics")
+        answer = httpx2.get(f"http://127.0.0.1:{server.more['metrics']}/metrics", timeout=WAIT)
         assert answer.status_code == 200
         lines = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
         # The web process is a client too.

@@ -1,7 +1,7 @@
 """The bridge's side of a broker, in memory: it commits in order, can be held, broken, and started again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bridge.ports import (
@@ -175,6 +175,12 @@ class FakeDirectory:
 
     async def sees_presence(self, viewer: UserId, of: UserId) -> bool:  # noqa: ARG002 -- the port's signature
         return of in self.friends
+
+    async def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:  # noqa: ARG002 -- likewise
+        self.asked += 1
+        if self.failing:
+            raise errors.Unavailable("the database did not answer")
+        return {user for user in users if user in self.friends}
 
     async def in_room(self, user: UserId, conv: ConvId) -> bool:
         self.asked += 1

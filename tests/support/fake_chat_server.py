@@ -1,9 +1,17 @@
-"""A server in memory that keeps the contract of `up`, `down`, `inbox` and `room`, and nothing else."""
+"""A server in memory that keeps the contract of `up`, `down`, `inbox` and `room`, and nothing else.
+
+What it does beside messages is in `fake_chat_ops`.
+"""
 
 import json
 
+from fake_chat_ops import EntryOps, GroupOps, PeopleOps
+from fake_chat_words import refusal
+
 from pabal import topics
 from pabal.ids import direct
+
+_SHOWN = ("text", "body", "reply_to", "mentions", "forward_of", "expires_in")
 
 
 class Group:
@@ -13,10 +21,14 @@ class Group:
         self.name = name
         self.limit = limit
         self.mode = "small"
+        self.history, self.posting = "join", "all"
         self.since = {}
+        self.roles = {}
+        self.silenced = {}
+        self.invites = {}
 
 
-class FakeServer:
+class FakeServer(EntryOps, GroupOps, PeopleOps):
     """Commits are lists; what a commit sends is returned, for the test to lose or double."""
 
     def __init__(self, epoch="e1"):
@@ -32,6 +44,8 @@ class FakeServer:
         self.min_seq = {}
         self.silent_ops = set()
         self.reads = []
+        self.deleted, self.muted, self.reports, self.typed = [], {}, [], []
+        self.contacts, self.blocked, self.states = {}, {}, {}
 
     def restart(self):
         """What was on disk is there; what was only in memory is not."""
@@ -49,7 +63,7 @@ class FakeServer:
         fields = {
             "from": sender,
             "kind": request.get("kind", "text"),
-            **{name: request[name] for name in ("text", "body", "reply_to", "mentions") if name in request},
+            **{name: request[name] for name in _SHOWN if name in request},
         }
         entry = self._append(conv, "message", request.get("id"), fields)
         done = {"conv": conv, "message_id": entry["message_id"], "ts": entry["ts"], "dup": False}
@@ -82,13 +96,13 @@ class FakeServer:
     def in_room(self, user, conv):
         return conv in self.groups and user in self.groups[conv].since
 
-    def create_group(self, conv, owner, *members, limit=100, name="Riders"):
+    def create_group(self, conv, owner, *members, limit=100, name="Riders", request_id=None):
         group = self.groups[conv] = Group(name, limit)
         everybody = [owner, *members]
         group.mode = "large" if len(everybody) > limit else "small"
         group.since = dict.fromkeys(everybody, 1)
         fields = {"action": "created", "by": owner, "name": name, "mode": group.mode, "members": everybody}
-        entry = self._append(conv, "conversation", None, fields)
+        entry = self._append(conv, "conversation", request_id, fields)
         return [self._put(member, entry) for member in everybody]
 
     def join(self, conv, user):
@@ -143,10 +157,13 @@ class FakeServer:
         if refusals:
             return [(down, json.dumps({"re": re_, "ok": False, **refusals.pop(0)}).encode())]
         out = []
+        name = op.replace(".", "_")
         if op == "send":
             fields, out = self.commit(user, device, request)
+        elif make := getattr(self, f"make_{name}", None):
+            fields, out = make(user, device, request)
         else:
-            fields = getattr(self, f"do_{op}")(user, device, request)
+            fields = getattr(self, f"do_{name}")(user, device, request)
         reply = [(down, json.dumps({"re": re_, "ok": True, **fields}).encode())] if re_ else []
         return reply + out
 
@@ -220,14 +237,10 @@ class FakeServer:
             self.inbox[user] = [{**update, "epoch": epoch} for update in box[:keep]]
 
 
-def refusal(code):
-    return {"ok": False, "error": code, "detail": code}
-
-
 def as_history(entry):
     """An entry as history shows it: `from` for `by`, and a `type` only where it is no message."""
     item = {name: value for name, value in entry.items() if name != "conv"}
     if item["type"] == "message":
         del item["type"]
         return item
-    return {"from": item.pop("by"), "kind": "", **item}
+    return {"from": item.pop("from", None) or item.pop("by"), "kind": "", **item}

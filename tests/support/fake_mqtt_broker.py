@@ -15,11 +15,12 @@ from websockets.sync.server import serve
 
 class FakeBroker:
     """Attributes that bend it: `refuse` (CONNACK codes to answer next), `mute` (no CONNACK), `deaf` (no PUBACK),
-    `deny` (topics whose SUBACK is 0x80), `drop_next` (close instead of answering the next request)."""
+    `deny` (topics whose SUBACK is 0x80), `drop_next` (close instead of answering the next request), `retained` (what
+    is published to whoever subscribes a topic)."""
 
     def __init__(self, server=None, tls=None, websocket=False):
         self.server = server or FakeServer()
-        self.refuse, self.deny = [], set()
+        self.refuse, self.deny, self.retained = [], set(), {}
         self.mute = self.deaf = self.drop_next = False
         self.connects, self.status, self.wills = [], [], []
         self.lock = threading.RLock()
@@ -70,7 +71,10 @@ class FakeBroker:
         with suppress(OSError), raw:
             sock = raw if self._tls is None else self._tls.wrap_socket(raw, server_side=True)
             with sock:
-                Link(self, sock.recv, sock.sendall, lambda: sock.shutdown(socket.SHUT_RDWR)).run()
+                # Of TLS only the connection beneath: its own `shutdown` takes the layer away under the reading thread.
+                Link(
+                    self, sock.recv, sock.sendall, lambda: socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                ).run()
 
     def _serve_ws(self, ws):
         buffer = bytearray()
@@ -171,6 +175,8 @@ class Link:
                 return self.published(kind, body)
             case 8:
                 self.subscribe(body)
+            case 10:
+                self.unsubscribe(body)
             case 12:
                 self.packet(0xD0, b"")
             case 14:
@@ -198,21 +204,22 @@ class Link:
     def published(self, kind, body):
         (size,) = struct.unpack_from("!H", body)
         topic, at = body[2 : 2 + size].decode(), 2 + size
+        content = body[at + 2 :] if kind & 6 else body[at:]
         if "/status/" in topic:
-            self.broker.status.append(body[at + 2 :])
+            self.broker.status.append(content)
             out = []
         elif self.broker.drop_next:
             self.broker.drop_next = False
             return False
         else:
-            out = self.broker.server.handle(self.user, self.device, body[at + 2 :])
+            out = self.broker.server.handle(self.user, self.device, content)
         if kind & 6 and not self.broker.deaf:
             self.packet(0x40, body[at : at + 2])
         self.broker.send_out(out)
         return True
 
     def subscribe(self, body):
-        at, codes = 2, b""
+        at, codes, found = 2, b"", []
         while at < len(body):
             (size,) = struct.unpack_from("!H", body, at)
             topic, qos = body[at + 2 : at + 2 + size].decode(), body[at + 2 + size]
@@ -220,8 +227,19 @@ class Link:
             codes += bytes([0x80 if refused else qos])
             if not refused:
                 self.topics.add(topic)
+                found += [topic] if topic in self.broker.retained else []
             at += 3 + size
         self.packet(0x90, body[:2] + codes)
+        for topic in found:
+            self.publish(topic, self.broker.retained[topic])
+
+    def unsubscribe(self, body):
+        at = 2
+        while at < len(body):
+            (size,) = struct.unpack_from("!H", body, at)
+            self.topics.discard(body[at + 2 : at + 2 + size].decode())
+            at += 2 + size
+        self.packet(0xB0, body[:2])
 
     def publish(self, topic, payload):
         self.mid = self.mid % 65535 + 1

@@ -5,6 +5,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from pabal.errors import BY_CODE
+
 
 class FakeRest:
     """Attributes that bend it: `failures` (status, body, headers) to answer next; `expires_in`; `mqtt`."""
@@ -14,6 +16,7 @@ class FakeRest:
         self.failures, self.calls = [], []
         self.passwords, self.sessions, self.refreshes = {}, {}, {}
         self.expires_in = 900
+        self.profiles, self.audit, self.devices = {}, [], []
         self.lock = threading.RLock()
         self._count = 0
         rest = self
@@ -35,7 +38,7 @@ class FakeRest:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_POST = do_DELETE = do_any  # noqa: N815 -- http.server calls them so
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_any  # noqa: N815 -- http.server calls them so
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
@@ -103,7 +106,43 @@ class FakeRest:
                 return 200, self.server.do_sync(user, device, asked), {}
             case "POST", ["requests"]:
                 out = self.server.handle(user, device, json.dumps(fields))
+                reply = json.loads(out[0][1])
+                if not reply["ok"]:
+                    status = BY_CODE[reply["error"]].http_status
+                    return self.problem(status, reply["error"], reply["detail"])
                 return 200, out[0][1], {}
+        return self.as_account(user, method, path, query, fields)
+
+    def as_account(self, user, method, path, query, fields):  # noqa: C901, PLR0911 -- one case for each call
+        profile = self.profiles.setdefault(user, {"user": user, "created_ts": 5})
+        match method, path:
+            case "GET", ["me"]:
+                return 200, profile, {}
+            case "PATCH", ["me"]:
+                profile.update(
+                    {**fields, "privacy": {**profile.get("privacy", {}), **fields.get("privacy", {})}}
+                )
+                return 200, profile, {}
+            case "PUT", ["me", "password"] if self.passwords[user] == fields["old"]:
+                self.passwords[user] = fields["new"]
+                return 204, b"", {}
+            case "DELETE", ["me"] if self.passwords[user] == fields["password"]:
+                del self.passwords[user]
+                return 204, b"", {}
+            case "GET", ["me", "security"]:
+                return 200, {"items": self.audit[: int(query["limit"])], "more": False}, {}
+            case "GET", ["me", "export"]:
+                return 200, b"PK-zip", {}
+            case _, ["me", *_]:
+                return self.problem(403, "forbidden", "not the password of this account")
+            case "GET", ["devices"]:
+                return 200, {"devices": self.devices}, {}
+            case "DELETE", ["devices", name]:
+                self.devices = [row for row in self.devices if row["device"] != name]
+                return 204, b"", {}
+            case "GET", ["users"]:
+                found = [{"user": name} for name in sorted(self.passwords) if query["q"] in name]
+                return 200, {"users": found, "more": False}, {}
         return self.problem(404, "not_found", "no such thing")
 
     def grant(self, user, device):

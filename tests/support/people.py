@@ -28,7 +28,9 @@ class Person:
     def __init__(self, api: str, user: str, device: str = "phone") -> None:
         self.user = user
         self.device = device
-        self.http = httpx2.Client(base_url=api, timeout=70)
+        # No connection is used again that the server may be about to close, as it does after 5 s.
+        limits = httpx2.Limits(keepalive_expiry=2)
+        self.http = httpx2.Client(base_url=api, timeout=70, limits=limits)
         signed_up = self.http.post("/users", json={"user": user, "password": PASSWORD})
         assert signed_up.status_code in {201, 409}, signed_up.text
         self.log_in()

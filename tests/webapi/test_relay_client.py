@@ -40,8 +40,8 @@ def connect(broker, monkeypatch):
     monkeypatch.setattr("webapi.relay_client._RECONNECT_S", (0.05, 0.1))
     made = []
 
-    def connect(secret=SECRET, **options):
-        client = MqttRelayClient("127.0.0.1", broker.port, "web1", secret, **options)
+    def connect(secret=SECRET, timeout_s=60, **options):
+        client = MqttRelayClient("127.0.0.1", broker.port, "web1", secret, timeout_s=timeout_s, **options)
         client.start()
         made.append(client)
         return client
@@ -126,7 +126,7 @@ def test_a_request_made_before_the_connection_is_there_is_asked_once_it_is(conne
 
 def test_beyond_its_bound_the_next_request_is_refused_at_once(broker, connect):
     broker.answer = lambda _payload: []
-    client = connect(max_outstanding=1, timeout_s=30)
+    client = connect(max_outstanding=1)
     until(client.connected)
     replies = []
     first = threading.Thread(target=lambda: replies.append(client.ask(ALICE, PHONE, b"{}")))

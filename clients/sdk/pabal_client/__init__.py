@@ -4,7 +4,20 @@
 interface. `Session` is the core without I/O, for other transports and for tests.
 """
 
-from pabal_client.client import Client, PasswordSource
+from pabal_client.changes import (
+    ContactChange,
+    Deleted,
+    Edited,
+    GroupChange,
+    MemberChange,
+    Mention,
+    Reaction,
+    ReadUpTo,
+    Recalled,
+    Source,
+)
+from pabal_client.client import Client
+from pabal_client.contacts import Block, Contact
 from pabal_client.errors import (
     ClientError,
     Closed,
@@ -17,32 +30,36 @@ from pabal_client.errors import (
     UnknownRefusal,
     Unreachable,
 )
+from pabal_client.groups import Group, Invite, Member
+from pabal_client.live import Presence, Receipt, Typing
+from pabal_client.me import Authorised, DeviceRow, Me, PasswordSource, Privacy, Profile
 from pabal_client.pending import Pending, PendingSend
 from pabal_client.rest import Rest
 from pabal_client.session import Session
 from pabal_client.tokens import FreshToken, Tokens
-from pabal_client.updates import (
-    Conversation,
-    GroupChange,
-    HistoryPage,
-    MemberChange,
-    Mention,
-    Message,
-    ReadUpTo,
-    Snapshot,
-    Update,
-)
+from pabal_client.updates import Conversation, HistoryPage, Message, Reacted, Snapshot, Update
 
 __all__ = [
+    "Authorised",
+    "Block",
     "Client",
     "ClientError",
     "Closed",
+    "Contact",
+    "ContactChange",
     "Conversation",
+    "Deleted",
+    "DeviceRow",
+    "Edited",
     "FreshToken",
+    "Group",
     "GroupChange",
     "HistoryPage",
+    "Invite",
     "Kicked",
     "LoginRefused",
+    "Me",
+    "Member",
     "MemberChange",
     "Mention",
     "Message",
@@ -51,13 +68,22 @@ __all__ = [
     "PasswordSource",
     "Pending",
     "PendingSend",
+    "Presence",
+    "Privacy",
+    "Profile",
+    "Reacted",
+    "Reaction",
     "ReadUpTo",
+    "Recalled",
+    "Receipt",
     "Rest",
     "Session",
     "Snapshot",
+    "Source",
     "StoreError",
     "StoreInUse",
     "Tokens",
+    "Typing",
     "UnknownRefusal",
     "Unreachable",
     "Update",

@@ -6,7 +6,7 @@ on where it was.
 
 >>> with Client.open(broker, user="alice", device="laptop", password=secret, store=folder / "a.db") as client:
 ...     committed = client.send(to="bob", text="hi")
-...     for message in client.messages(timeout=5):
+...     for message in client.messages(timeout=60):
 ...         print(message.from_, message.text)
 ...         break
 alice hi
@@ -22,7 +22,7 @@ In the callback style, `on_message` is called for one message after the other, i
 ...     broker, user="bob", device="bot", password=secret, store=folder / "b.db", on_message=reply
 ... )
 >>> with Client.open(broker, user="alice", device="phone", password=secret, store=folder / "c.db") as client:
-...     for message in client.messages(timeout=5):
+...     for message in client.messages(timeout=60):
 ...         if message.from_ == "bob":
 ...             print(message.text)
 ...             break
@@ -35,49 +35,36 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Self
 
 import msgspec
 
-from pabal import codec
-from pabal import messages as m
-from pabal.ids import ClientId, ConvId, RequestId, UserId, direct, parse_conv, parse_device, parse_user
+from pabal.ids import ClientId, ConvId, UserId, parse_device, parse_user
 from pabal_client import transport as t
+from pabal_client.asking import Asking, new_id
+from pabal_client.contacts import Blocks, Contacts
 from pabal_client.delivery import Delivery, Handlers
-from pabal_client.effects import Entry
 from pabal_client.errors import ClientError, NotConfirmed
 from pabal_client.events import Event
-from pabal_client.naming import conversation_of
-from pabal_client.pending import Pending, PendingSend
+from pabal_client.groups import Groups
+from pabal_client.live import Presence, Receipt, Typing
+from pabal_client.looking import Looking
+from pabal_client.me import Authorised, Me, PasswordSource
+from pabal_client.rest import Rest
 from pabal_client.runner import Runner
 from pabal_client.session import Session
+from pabal_client.speaking import Speaking
 from pabal_client.store import Store
-from pabal_client.updates import ConversationList, HistoryPage, Message, SyncPage, Update, read_history
-from pabal_client.uuid7 import RANDOM_BYTES, uuid7
+from pabal_client.updates import Message, SyncPage, Update
 
-T = TypeVar("T")
+_read_page = msgspec.json.Decoder(SyncPage).decode
 _chance = random.SystemRandom().random
 
 
-class PasswordSource(Protocol):
-    """Gives the password (access token or device secret) of the next connection.
-
-    `refused`: the broker did not take the last one. Raises: Unreachable to be asked again later; Unauthorized
-    to end the client.
-    """
-
-    def __call__(self, *, refused: bool) -> str: ...
-
-
-def new_id() -> RequestId:
-    """A fresh request id."""
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(RANDOM_BYTES))
-
-
-class Client:
+class Client(Speaking, Looking):
     """One device of one user. Made by `Client.open`; its methods may be called by any thread.
 
     Large groups are followed by themselves, from when the inbox tells of them: their messages come between
@@ -88,11 +75,19 @@ class Client:
     `messages` asked for the next one, or the client was closed without an exception. A program that is killed
     while it handles a message gets that one again on its next start; who must tell compares `epoch`, `conv` and
     `message_id`.
+
+    Attributes:
+        groups, contacts, blocks: what can be done with them.
     """
 
-    def __init__(self, runner: Runner, user: UserId, handlers: Handlers) -> None:
-        self._runner = runner
-        self._user = user
+    def __init__(self, runner: Runner, user: UserId, handlers: Handlers, http: Authorised | None) -> None:
+        asking = Asking(runner, user)
+        Speaking.__init__(self, asking)
+        Looking.__init__(self, asking, runner)
+        self.groups = Groups(asking)
+        self.contacts = Contacts(asking)
+        self.blocks = Blocks(asking)
+        self._http = http
         self._delivery = Delivery(runner, handlers)
         self._closing = threading.Lock()
         self._closed = False
@@ -110,6 +105,9 @@ class Client:
         on_message: Callable[[Message], None] | None = None,
         on_update: Callable[[Update], None] | None = None,
         on_event: Callable[[Event], None] | None = None,
+        on_live: Callable[[Typing | Receipt], None] | None = None,
+        on_presence: Callable[[Presence], None] | None = None,
+        http: str | None = None,
         suffix: str | None = None,
         tls: ssl.SSLContext | None = None,
         keepalive: int = 30,
@@ -126,6 +124,9 @@ class Client:
                 same message after 1, 2, 4 … 60 seconds; nothing overtakes it.
             on_update: likewise for all other updates. Without it they are passed over.
             on_event: told of the connection and of the fate of messages; what it raises is logged.
+            on_live: told who types, and how far others have received and read; likewise, and may be lost.
+            on_presence: told when the state of somebody who is watched changes; likewise.
+            http: the server's HTTP address, such as `http://127.0.0.1:8080`; for `me` alone.
             suffix: tells a second connection of the same device from the first.
             keepalive: seconds of silence after which the connection is tested.
             store_wait: seconds to wait for another process to let go of the store.
@@ -135,6 +136,7 @@ class Client:
         """
         of_user, of_device = parse_user(user), parse_device(device)
         address = t.parse_address(broker)
+        account = None if http is None else Authorised(Rest(http), password)
         kept = Store(Path(store), of_user, of_device, wait=store_wait)
         epoch, cursor = kept.position()
         session = Session(
@@ -154,9 +156,9 @@ class Client:
             login = t.Login(str(ClientId(of_user, of_device, suffix)), of_user, secret)
             return t.Link(address, login, session.status("offline", n), tls=tls, keepalive=keepalive)
 
-        handlers = Handlers(on_message, on_update, on_event)
-        runner = Runner(session, kept, connect, random=_chance, wants_events=on_event is not None)
-        client = cls(runner, of_user, handlers)
+        handlers = Handlers(on_message, on_update, on_event, on_live, on_presence)
+        runner = Runner(session, kept, connect, random=_chance, wants_events=handlers.take_events)
+        client = cls(runner, of_user, handlers, account)
         runner.start()
         client._delivery.start()
         return client
@@ -186,6 +188,15 @@ class Client:
                 self._delivery.close(took_last=took_last)
             finally:
                 self._runner.close()
+                if self._http is not None:
+                    self._http.close()
+
+    @property
+    def me(self) -> Me:
+        """The account of this user. Raises: ClientError where the client was opened without `http`."""
+        if self._http is None:
+            raise ClientError("open the client with http=… to reach the account")
+        return Me(self._http)
 
     @property
     def online(self) -> bool:
@@ -222,70 +233,6 @@ class Client:
                 raise self._runner.ended
             return condition()
 
-    def send(
-        self,
-        *,
-        to: str | None = None,
-        conv: str | None = None,
-        text: str | None = None,
-        body: dict[str, Any] | None = None,
-        kind: str = "text",
-        reply_to: int | None = None,
-        mentions: Sequence[str] = (),
-        timeout: float | None = 30.0,
-    ) -> m.Committed:
-        """Send a message and wait until the server has it on disk.
-
-        Raises: PabalError if it is refused; NotConfirmed after `timeout` seconds, with the message still in
-        the outbox; OutboxFull; Kicked, LoginRefused or Closed.
-        """
-        return self.send_nowait(
-            to=to, conv=conv, text=text, body=body, kind=kind, reply_to=reply_to, mentions=mentions
-        ).wait(timeout)
-
-    def send_nowait(
-        self,
-        *,
-        to: str | None = None,
-        conv: str | None = None,
-        text: str | None = None,
-        body: dict[str, Any] | None = None,
-        kind: str = "text",
-        reply_to: int | None = None,
-        mentions: Sequence[str] = (),
-    ) -> PendingSend:
-        """Put a message into the outbox. It is on disk when this returns, and sent in order per conversation.
-
-        Raises: pabal.errors.BadRequest or TooLarge for what the server would refuse; OutboxFull; Kicked,
-        LoginRefused or Closed.
-        """
-        request = m.Send(
-            id=new_id(),
-            to=to,
-            conv=conv,
-            text=text,
-            body=body,
-            kind=kind,
-            reply_to=reply_to,
-            mentions=list(mentions),
-        )
-        payload = _checked(request)
-        lane = parse_conv(conv) if conv is not None else direct(self._user, parse_user(to, field="to"))
-        return self._submit(request, payload, lane, msgspec.json.Decoder(m.Committed).decode)
-
-    def read(self, conv: str, message_id: int) -> Pending[m.Done]:
-        """Tell the server, and so the other devices, that everything up to here was read. Kept like a message."""
-        request = m.Read(id=new_id(), conv=parse_conv(conv), message_id=message_id)
-        return self._submit(request, _checked(request), ConvId(conv), msgspec.json.Decoder(m.Done).decode)
-
-    def _submit(
-        self, request: m.AnyRequest, payload: bytes, lane: ConvId, read: Callable[[bytes], T]
-    ) -> Pending[T]:
-        request_id = RequestId(str(request.id))
-        pending = Pending(request_id, read)
-        self._runner.submit(Entry(request_id, payload, lane, durable=True), pending)
-        return pending
-
     def messages(self, timeout: float | None = None) -> Iterator[Message]:
         """The messages, as they come, each after the one before was taken. Ends when none has come for
         `timeout` seconds (None: never), or when the client is closed.
@@ -299,31 +246,6 @@ class Client:
         """Like `messages`, with all other updates and snapshots too."""
         return self._delivery.updates(timeout)
 
-    def history(
-        self,
-        conversation: str,
-        *,
-        before: int | None = None,
-        after: int | None = None,
-        limit: int = 50,
-        timeout: float = 30.0,
-    ) -> HistoryPage:
-        """A page of the conversation with this user, or of this conversation: the newest messages below `before`,
-        or the oldest above `after`, in message_id order. `@name` is always a user.
-
-        Raises: PabalError if it is refused; NotConfirmed after `timeout` seconds.
-        """
-        conv = self._conversation(conversation)
-        request = m.History(id=new_id(), conv=conv, before=before, after=after, limit=limit)
-        return self._ask(request, read_history, timeout)
-
-    def conversations(
-        self, *, after: str | None = None, limit: int = 100, timeout: float = 30.0
-    ) -> ConversationList:
-        """A page of the conversations, by id. Raises: as `history`."""
-        request = m.Conversations(id=new_id(), after=after, limit=limit)
-        return self._ask(request, msgspec.json.Decoder(ConversationList).decode, timeout)
-
     def sync(self, timeout: float = 30.0) -> int:
         """Wait until everything is received that is in the inbox, and in the large groups that are followed, at
         the time of the call. Returns the cursor.
@@ -332,8 +254,7 @@ class Client:
         """
         until = time.monotonic() + timeout
         epoch, cursor = self._runner.position()
-        request = m.Sync(id=new_id(), after=cursor, epoch=epoch, limit=1)
-        page = self._ask(request, msgspec.json.Decoder(SyncPage).decode, timeout)
+        page = self._asking.ask("sync", _read_page, timeout, after=cursor, epoch=epoch, limit=1)
 
         def is_there() -> bool:
             epoch, cursor = self._runner.position()
@@ -343,31 +264,7 @@ class Client:
             return all(rooms.get(ConvId(conv), head) >= head for conv, head in page.rooms.items())
 
         if not is_there():
-            self._runner.sync_now()
+            self._runner.perform(lambda session, now: session.sync_now(now))
         if not self._wait_for(is_there, max(0.0, until - time.monotonic())):
-            raise NotConfirmed(f"not everything came within {timeout:g} s", RequestId(str(request.id)))
+            raise NotConfirmed(f"not everything came within {timeout:g} s", new_id())
         return self._runner.position()[1]
-
-    def _conversation(self, name: str) -> ConvId:
-        return conversation_of(self._user, name)
-
-    def _ask(self, request: m.AnyRequest, read: Callable[[bytes], T], timeout: float) -> T:
-        request_id = RequestId(str(request.id))
-        pending = Pending(request_id, read)
-        self._runner.submit(Entry(request_id, _checked(request)), pending)
-        try:
-            return pending.wait(timeout)
-        except NotConfirmed:
-            self._runner.forget(request_id)
-            raise
-
-
-def _checked(request: m.AnyRequest) -> bytes:
-    """The request as bytes. Raises: the refusal that the server would answer with."""
-    payload = msgspec.json.encode(request)
-    if len(payload) > m.MAX_PACKET_BYTES:
-        raise ClientError("the message is larger than a packet may be")
-    read = codec.decode_request(payload)
-    if isinstance(read, codec.Rejected):
-        raise read.error
-    return payload

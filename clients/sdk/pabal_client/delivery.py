@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pabal_client import backoff
 from pabal_client.errors import ClientError, Closed
 from pabal_client.events import Event
+from pabal_client.live import LiveValue, Presence, Receipt, Typing
 from pabal_client.runner import Runner
 from pabal_client.store import Received
 from pabal_client.updates import Message, Update
@@ -25,10 +26,16 @@ class Handlers:
     on_message: Callable[[Message], None] | None = None
     on_update: Callable[[Update], None] | None = None
     on_event: Callable[[Event], None] | None = None
+    on_live: Callable[[Typing | Receipt], None] | None = None
+    on_presence: Callable[[Presence], None] | None = None
 
     @property
     def take_updates(self) -> bool:
         return self.on_message is not None or self.on_update is not None
+
+    @property
+    def take_events(self) -> bool:
+        return any(one is not None for one in (self.on_event, self.on_live, self.on_presence))
 
 
 class Delivery:
@@ -43,7 +50,7 @@ class Delivery:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        if self._handlers.take_updates or self._handlers.on_event is not None:
+        if self._handlers.take_updates or self._handlers.take_events:
             self._thread = threading.Thread(target=self._run, name="pabal-delivery", daemon=True)
             self._thread.start()
 
@@ -109,7 +116,7 @@ class Delivery:
             elif self._runner.stopping or self._runner.ended is not None:
                 return
 
-    def _await_work(self) -> tuple[Event | None, Received | None]:
+    def _await_work(self) -> tuple[Event | LiveValue | None, Received | None]:
         """Events first. (None, None) when there will be no more."""
         with self._runner.changed:
             while True:
@@ -121,13 +128,24 @@ class Delivery:
                     return None, None
                 self._runner.changed.wait()
 
-    def _call_event(self, event: Event) -> None:
-        if self._handlers.on_event is None:
-            return
+    def _call_event(self, event: Event | LiveValue) -> None:
         try:
-            self._handlers.on_event(event)
+            self._tell(event)
         except Exception:  # noqa: BLE001 -- the application's own; it must not end the client
-            _log.exception("on_event failed; the event is passed over")
+            _log.exception("a handler failed; the event is passed over")
+
+    def _tell(self, event: Event | LiveValue) -> None:
+        handlers = self._handlers
+        match event:
+            case Presence():
+                if handlers.on_presence is not None:
+                    handlers.on_presence(event)
+            case Typing() | Receipt():
+                if handlers.on_live is not None:
+                    handlers.on_live(event)
+            case _:
+                if handlers.on_event is not None:
+                    handlers.on_event(event)
 
     def _call_until_taken(self, received: Received) -> None:
         attempt = 0

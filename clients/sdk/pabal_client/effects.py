@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pabal.errors import PabalError
 from pabal.ids import ConvId, RequestId
+from pabal_client.live import LiveValue
 from pabal_client.updates import Update
 
 
@@ -30,6 +31,13 @@ class Subscribe:
 
     filters: tuple[tuple[str, int], ...]
     token: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Topics that are wanted no more. Not answered."""
+
+    topics: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +101,17 @@ class Live:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """Who types, who is there, how far others have come: as a value, for the application."""
+
+    value: LiveValue
+
+
+@dataclass(frozen=True, slots=True)
 class NotReceiving:
     """The server does not let this device read the inbox; sending goes on."""
 
     reason: str
 
 
-Effect = Subscribe | Publish | Disconnect | Keep | Settled | Take | Live | NotReceiving
+Effect = Subscribe | Unsubscribe | Publish | Disconnect | Keep | Settled | Take | Live | Heard | NotReceiving

@@ -62,6 +62,13 @@ class User(Struct, frozen=True, kw_only=True):
     display_name: str | None = None
 
 
+class FoundUsers(Struct, frozen=True, kw_only=True):
+    """Who a search found; with `more` there are others."""
+
+    users: list[User] = []
+    more: bool = False
+
+
 class _Problem(Struct, frozen=True):
     code: str = ""
     title: str = ""
@@ -105,40 +112,44 @@ class Rest:
         body = {"user": user, "password": password}
         if display_name is not None:
             body["display_name"] = display_name
-        return self._call(User, "POST", "users", body=body)
+        return self.call(User, "POST", "users", body=body)
 
     def log_in(self, user: str, password: str, device: str) -> LogIn:
         """A session for this device; an older one on the same device name ends."""
-        return self._call(
+        return self.call(
             LogIn, "POST", "sessions", body={"user": user, "password": password, "device": device}
         )
 
     def refresh(self, refresh_token: str) -> LogIn:
         """New tokens for old. An old refresh token used again ends the session: keep the new one at once."""
-        return self._call(LogIn, "POST", "sessions/refresh", body={"refresh_token": refresh_token})
+        return self.call(LogIn, "POST", "sessions/refresh", body={"refresh_token": refresh_token})
 
     def log_out(self) -> None:
-        self._call(None, "DELETE", "sessions/current")
+        self.call(None, "DELETE", "sessions/current")
 
     def add_device(self, device: str, password: str, allow: list[str] | None = None) -> Secret:
         """A long-lived secret for a thing without a login."""
         body: dict[str, Any] = {"device": device, "password": password}
         if allow is not None:
             body["allow"] = allow
-        return self._call(Secret, "POST", "devices", body=body)
+        return self.call(Secret, "POST", "devices", body=body)
 
     def user(self, name: str) -> User:
         """Raises: NotFound if there is no such user."""
-        return self._call(User, "GET", f"users/{_segment(name)}")
+        return self.call(User, "GET", f"users/{segment(name)}")
+
+    def search_users(self, text: str, *, limit: int = 20) -> FoundUsers:
+        """By name and display name; who does not want to be found is not."""
+        return self.call(FoundUsers, "GET", "users", query={"q": text, "limit": limit})
 
     def conversations(self, *, after: str | None = None, limit: int = 100) -> ConversationList:
-        return self._call(ConversationList, "GET", "conversations", query={"after": after, "limit": limit})
+        return self.call(ConversationList, "GET", "conversations", query={"after": after, "limit": limit})
 
     def history(
         self, conv: str, *, before: int | None = None, after: int | None = None, limit: int = 50
     ) -> HistoryPage:
         query = {"before": before, "after": after, "limit": limit}
-        content = self._send("GET", f"conversations/{_segment(conv)}/messages", None, query, None)
+        content = self._send("GET", f"conversations/{segment(conv)}/messages", None, query, None)
         return self._read(content, read_history)
 
     def send(self, conv: str, message: m.Send, *, timeout: float | None = None) -> m.Committed:
@@ -146,19 +157,27 @@ class Rest:
         body = msgspec.to_builtins(message)
         for elsewhere in ("op", "conv", "to"):
             body.pop(elsewhere, None)
-        path = f"conversations/{_segment(conv)}/messages"
-        return self._call(m.Committed, "POST", path, body=body, timeout=timeout)
+        path = f"conversations/{segment(conv)}/messages"
+        return self.call(m.Committed, "POST", path, body=body, timeout=timeout)
 
     def sync(self, after: int, *, epoch: str | None = None, limit: int = 500, wait: int = 0) -> SyncPage:
         """A page of the inbox; `wait` seconds of long polling, 0 to 60."""
         query = {"after": after, "epoch": epoch, "limit": limit, "wait": wait}
-        return self._call(SyncPage, "GET", "sync", query=query, timeout=self._timeout + wait)
+        return self.call(SyncPage, "GET", "sync", query=query, timeout=self._timeout + wait)
 
     def request(self, request: m.AnyRequest) -> bytes:
         """Any request of the protocol; its reply as it came."""
-        return self._send("POST", "requests", msgspec.to_builtins(request), {}, None)
+        return self.request_as_it_is(msgspec.json.encode(request))
 
-    def _call(
+    def request_as_it_is(self, payload: bytes, *, timeout: float | None = None) -> bytes:
+        """The same, with a request that is bytes already."""
+        return self._send("POST", "requests", payload, {}, timeout)
+
+    def content(self, path: str) -> bytes:
+        """What is there, as it is."""
+        return self._send("GET", path, None, {}, None)
+
+    def call(
         self,
         kind: type[T] | None,
         method: str,
@@ -168,7 +187,9 @@ class Rest:
         query: dict[str, Any] | None = None,
         timeout: float | None = None,
     ) -> T:
-        content = self._send(method, path, body, query or {}, timeout)
+        """Any call, for what has no method here. With None as `kind` its answer is not read."""
+        payload = None if body is None else msgspec.json.encode(body)
+        content = self._send(method, path, payload, query or {}, timeout)
         if kind is None:
             return None  # type: ignore[return-value] # whoever passes None takes nothing
         return self._read(content, msgspec.json.Decoder(kind).decode)
@@ -183,7 +204,7 @@ class Rest:
         self,
         method: str,
         path: str,
-        body: dict[str, Any] | None,
+        body: bytes | None,
         query: dict[str, Any],
         timeout: float | None,
     ) -> bytes:
@@ -194,7 +215,7 @@ class Rest:
             response = self._http.request(
                 method,
                 path,
-                content=None if body is None else msgspec.json.encode(body),
+                content=body,
                 params={key: value for key, value in query.items() if value is not None},
                 headers=headers,
                 timeout=self._timeout if timeout is None else timeout,
@@ -225,7 +246,7 @@ def _problem(base_url: str, response: httpx2.Response) -> Exception:
     return error
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
     """One segment of a path, whatever somebody typed."""
     return "".join(
         chr(byte) if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "-_.~@") else f"%{byte:02X}"

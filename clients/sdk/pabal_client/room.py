@@ -82,6 +82,7 @@ def as_in_a_room(item: msgspec.Raw, conv: ConvId) -> bytes:
     fields = _object.decode(item)
     made: dict[str, Any] = {"type": fields.pop("type", "message"), "conv": conv}
     if made["type"] != "message":
-        made["by"] = fields.pop("from", "")
         fields.pop("kind", None)
+    if made["type"] in {"member", "conversation"}:
+        made["by"] = fields.pop("from", "")
     return msgspec.json.encode(made | fields)

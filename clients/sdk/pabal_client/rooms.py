@@ -118,7 +118,9 @@ class Rooms:
         except msgspec.DecodeError:
             return
         if update.type == "conversation":
-            if told.mode == "large" and told.conv not in self._rooms:
+            if told.action == "dissolved":
+                yield from self._end(told.conv)
+            elif told.mode == "large" and told.conv not in self._rooms:
                 yield from self._begin(told.conv, told.message_id, now)
         elif self._is_mine(told):
             yield from self._end(told.conv)

@@ -23,6 +23,7 @@ from pabal_client.errors import (
     StoreError,
     Unreachable,
 )
+from pabal_client.live import LiveValue
 from pabal_client.pending import Pending
 from pabal_client.session import Session
 from pabal_client.store import Received, Store
@@ -74,7 +75,7 @@ class Runner:
         self.changed = threading.Condition(self._lock)
         self._pending: dict[str, Pending] = {}  # type: ignore[type-arg] # of many kinds of answers
         self._wire: deque[e.Effect] = deque()
-        self._events: deque[events.Event] = deque()
+        self._events: deque[events.Event | LiveValue] = deque()
         self._link: t.Transport | None = None
         self._backlog = store.backlog()
         self._paused = False
@@ -162,11 +163,11 @@ class Runner:
         with self._lock:
             return self._session.rooms.positions()
 
-    def sync_now(self) -> None:
-        """Ask what is new without waiting for a sign of it."""
+    def perform(self, act: Callable[[Session, float], Sequence[e.Effect]]) -> None:
+        """Have the session do something that is not answered. Raises: the error that ended the client."""
         with self._lock:
             self._check_running()
-            self._apply(self._session.sync_now(time.monotonic()))
+            self._apply(act(self._session, time.monotonic()))
             self._wake()
 
     def taken(self, received: Received) -> None:
@@ -181,7 +182,7 @@ class Runner:
                 self._apply(self._session.resume(time.monotonic()))
                 self._wake()
 
-    def next_event(self) -> events.Event | None:
+    def next_event(self) -> events.Event | LiveValue | None:
         with self._lock:
             return self._events.popleft() if self._events else None
 
@@ -290,6 +291,8 @@ class Runner:
                     link.publish(publish)
                 case e.Subscribe() as subscribe:
                     link.subscribe(subscribe)
+                case e.Unsubscribe() as unsubscribe:
+                    link.unsubscribe(unsubscribe)
                 case e.Disconnect(reason, final):
                     if final:
                         raise Kicked(reason)
@@ -303,10 +306,11 @@ class Runner:
 
     def _offline(self, lost: t.Lost) -> None:
         with self._lock:
-            self._session.disconnected()
+            over = self._session.disconnected()
             if self.online:
                 self.online = False
                 self._tell(events.Offline(lost.reason))
+            self._apply(over)
             self.changed.notify_all()
 
     # Effects, with the lock held.
@@ -326,9 +330,11 @@ class Runner:
                     self._settle(effect)
                 case e.Live(payload):
                     self._tell_live(payload)
+                case e.Heard(value):
+                    self._tell(value)
                 case e.NotReceiving(reason):
                     self._tell(events.ReceivingRefused(reason))
-                case e.Publish() | e.Subscribe() | e.Disconnect():
+                case e.Publish() | e.Subscribe() | e.Unsubscribe() | e.Disconnect():
                     self._wire.append(effect)
 
     def _took_in(self, takes: Sequence[e.Take]) -> None:
@@ -367,9 +373,11 @@ class Runner:
         except msgspec.DecodeError:
             return  # may be lost by its nature
 
-    def _tell(self, event: events.Event) -> None:
+    def _tell(self, event: events.Event | LiveValue) -> None:
         if self._wants_events:
             if len(self._events) >= MAX_EVENTS:
+                if isinstance(event, LiveValue):
+                    return  # it may be lost, and nothing else shall be lost for it
                 self._events.popleft()
             self._events.append(event)
             self.changed.notify_all()

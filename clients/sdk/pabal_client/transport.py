@@ -115,6 +115,8 @@ class Transport(Protocol):
 
     def subscribe(self, subscribe: e.Subscribe) -> None: ...
 
+    def unsubscribe(self, unsubscribe: e.Unsubscribe) -> None: ...
+
     def close(self, farewell: e.Publish | None = None) -> None:
         """Say `farewell`, take leave properly, and let go of the socket."""
         ...
@@ -239,6 +241,10 @@ class Link:
             _, mid = self._paho.subscribe(list(subscribe.filters))
             if mid is not None:
                 self._subscriptions[mid] = subscribe.token
+
+    def unsubscribe(self, unsubscribe: e.Unsubscribe) -> None:
+        if not self._lost:
+            self._paho.unsubscribe(list(unsubscribe.topics))
 
     def wake(self) -> None:
         with suppress(OSError):  # it is awake already, or closed

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from pabal.messages import LastMessage as _LastMessage
-from pabal.messages import Receipt
+from pabal_client.changes import BY_TYPE, Change, Source
+from pabal_client.live import Receipt
 
 SNAPSHOT = "snapshot"
 
@@ -19,20 +19,23 @@ __all__ = [
     "SNAPSHOT",
     "Conversation",
     "ConversationList",
-    "GroupChange",
     "HistoryPage",
-    "LastMessage",
-    "MemberChange",
-    "Mention",
     "Message",
-    "ReadUpTo",
+    "Reacted",
     "Receipt",
     "Snapshot",
     "SyncPage",
     "Update",
+    "read_history",
 ]
 
-LastMessage = _LastMessage
+
+class Reacted(Struct, frozen=True, kw_only=True):
+    """One emoji under a message: how many gave it, and the first of them by name."""
+
+    emoji: str
+    count: int = 0
+    users: list[str] = []
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,7 +43,9 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `seq` is its number in this user's inbox (None in history and from a large group's room), `id` the sender's own request id where told.
     `truncated`: it was too large for this connection; `history` has the content. `ts` is milliseconds since
-    1970 UTC. History has other entries of a group too: they have a `type` of their own, and an `action`.
+    1970 UTC; so are `edited`, the time of the newest edit, and `expires`, when its content goes. Of a message that
+    was `recalled` only the tombstone is left. History has other entries too: they have a `type` of their own, and
+    a `target` or an `action`.
     """
 
     conv: str = ""
@@ -57,67 +62,26 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: int | None = None
     epoch: str | None = None
     truncated: bool = False
+    forward_of: Source | None = None
+    expires: int | None = None
+    edited: int | None = None
+    recalled: bool = False
+    reactions: list[Reacted] = []
     type: str = "message"
     action: str | None = None
     user: str | None = None
     name: str | None = None
     mode: str | None = None
-
-
-class Mention(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A message of a large group that names this user. Who follows the group gets the message by its room too."""
-
-    conv: str
-    message_id: int
-    from_: str = field(name="from", default="")
-    kind: str = "text"
-    ts: int = 0
-    text: str | None = None
-    body: dict[str, Any] | None = None
-    reply_to: int | None = None
-    mentions: list[str] = []
-    seq: int | None = None
-
-
-class MemberChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Somebody joined a group, left it or was removed (`action`), by whom."""
-
-    conv: str
-    message_id: int
-    action: str
-    user: str
-    by: str = ""
-    ts: int = 0
-    name: str | None = None
-    mode: str | None = None
-    seq: int | None = None
-
-
-class GroupChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A group was made, or became large (`action` is `created` or `mode`)."""
-
-    conv: str
-    message_id: int
-    action: str
-    mode: str = "small"
-    by: str = ""
-    ts: int = 0
-    name: str | None = None
-    members: list[str] = []
-    seq: int | None = None
-
-
-class ReadUpTo(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """This user has read the conversation up to here, on whichever device."""
-
-    conv: str
-    message_id: int
-    ts: int = 0
-    seq: int | None = None
+    role: str | None = None
+    target: int | None = None
+    emoji: str | None = None
+    removed: bool = False
 
 
 class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One row of the list of conversations."""
+    """One row of the list of conversations: how far it is (`head`), how far this user has read, and how many
+    messages of others, and mentions of this user, came after that.
+    """
 
     conv: str
     kind: str = "direct"
@@ -126,6 +90,8 @@ class Conversation(Struct, frozen=True, kw_only=True, omit_defaults=True):
     unread: int = 0
     mode: str | None = None
     name: str | None = None
+    mentions: int = 0
+    muted_until: int | None = None
     last: Message | None = None
 
 
@@ -204,7 +170,7 @@ class Update:
         except msgspec.ValidationError:
             return None
 
-    def typed(self) -> "Message | Mention | MemberChange | GroupChange | ReadUpTo | Snapshot | None":
+    def typed(self) -> "Message | Change | Snapshot | None":
         """The update as a value of its type; None for a type, or a form, that this library does not know.
 
         >>> match Update(7, "e1", "read", b'{"conv":"alice~bob","message_id":3}').typed():
@@ -227,17 +193,15 @@ def read_history(reply: bytes) -> HistoryPage:
     """A page of history whose messages say which conversation they are of. Raises: msgspec.DecodeError."""
     page = _history.decode(reply)
     items = [msgspec.structs.replace(item, conv=page.conv) for item in page.items]
-    return msgspec.structs.replace(page, items=items)
+    receipts = [msgspec.structs.replace(receipt, conv=page.conv) for receipt in page.receipts]
+    return msgspec.structs.replace(page, items=items, receipts=receipts)
 
 
 _message = msgspec.json.Decoder(Message)
 _history = msgspec.json.Decoder(HistoryPage)
 _snapshot = msgspec.json.Decoder(Snapshot)
-_typed: dict[str, Callable[[bytes], Message | Mention | MemberChange | GroupChange | ReadUpTo | Snapshot]] = {
+_typed: dict[str, Callable[[bytes], Message | Change | Snapshot]] = {
     "message": _message.decode,
-    "mention": msgspec.json.Decoder(Mention).decode,
-    "member": msgspec.json.Decoder(MemberChange).decode,
-    "conversation": msgspec.json.Decoder(GroupChange).decode,
-    "read": msgspec.json.Decoder(ReadUpTo).decode,
     SNAPSHOT: _snapshot.decode,
+    **{name: msgspec.json.Decoder(kind).decode for name, kind in BY_TYPE.items()},
 }

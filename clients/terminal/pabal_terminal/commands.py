@@ -4,27 +4,22 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 from urllib.parse import urlsplit
 
-from pabal.errors import Conflict, PabalError, RateLimited, Unauthorized, Unavailable
-from pabal.ids import REQUEST_ID_MAX, UserId, is_direct, members_of, parse_device, parse_user
+from pabal.ids import UserId, is_direct, members_of, parse_device, parse_user
 from pabal.messages import Committed, Send
-from pabal_client.client import Client, new_id
-from pabal_client.errors import ClientError, Kicked, LoginRefused, StoreInUse, Unreachable
-from pabal_client.naming import conversation_of
+from pabal_client.client import Client
 from pabal_client.rest import LogIn, Rest
 from pabal_client.tokens import FreshToken, tokens_of
 from pabal_client.updates import HistoryPage
+from pabal_terminal.asking import Asker, asking, checked_id
 from pabal_terminal.errors import TerminalError
 from pabal_terminal.output import Output
 from pabal_terminal.profile import Profile, ProfileFile
+from pabal_terminal.telling import told
 
-_AGAIN: Final = "run `pabal login` again"
-_IS_IT_RUNNING: Final = "is the server running, and is the address right?"
 _PAGE = 200
 
 
@@ -47,7 +42,7 @@ def login(
     """
     server = _server_url(server_url)
     file = ProfileFile(profile_path)
-    with _told(login=True):
+    with told(login=True):
         name = parse_device(device) if device is not None else _device_name()
         parse_user(user)
         with Rest(server) as rest:
@@ -69,6 +64,9 @@ def send(
     to: str,
     text: str,
     *,
+    reply_to: int | None = None,
+    mentions: Sequence[str] = (),
+    expires_in: int | None = None,
     request_id: str | None = None,
     timeout: float = 30.0,
     profile_path: Path | None = None,
@@ -77,61 +75,25 @@ def send(
     """Send `text` to a user or a conversation; returns once the server has it on disk.
 
     The same `request_id` given again is stored once, so a send of unknown outcome can be repeated.
-    `timeout` is in seconds, over all attempts.
+    `timeout` is in seconds, over all attempts; `expires_in` likewise, until the content goes.
 
     Raises: TerminalError.
     """
-    if request_id is not None and not 0 < len(request_id) <= REQUEST_ID_MAX:
-        raise TerminalError(f"an id has 1 to {REQUEST_ID_MAX} characters", code="bad_request")
-    file = ProfileFile(profile_path)
-    profile = file.read()
-    name = request_id or new_id()
-    with _told(), Rest(profile.server) as rest:
-        conv = conversation_of(UserId(profile.user), to)
+    name = checked_id(request_id)
+    with asking(profile_path) as asker:
+        conv = asker.conversation(to)
         # A first message may begin the conversation, which only `@name` says for sure.
-        target = f"@{_other(conv, profile.user)}" if is_direct(conv) else conv
-        message = Send(id=name, conv=conv, text=text)
-        committed = _send_until(rest, FreshToken(profile.server, file), target, message, timeout)
+        target = f"@{_other(conv, asker.me)}" if is_direct(conv) else conv
+        named = [one.removeprefix("@") if one != "@all" else one for one in mentions]
+        message = Send(
+            id=name, conv=conv, text=text, reply_to=reply_to, mentions=named, expires_in=expires_in
+        )
+        committed = asker.until(
+            lambda rest, one_try: rest.send(target, message, timeout=one_try), timeout, name
+        )
     if output is not None:
-        if output.json:
-            output.data(
-                {
-                    "id": name,
-                    "conv": committed.conv,
-                    "message_id": committed.message_id,
-                    "ts": committed.ts,
-                    "dup": committed.dup,
-                }
-            )
-        else:
-            again = " (it was there already)" if committed.dup else ""
-            output.line(f"sent: {committed.conv} #{committed.message_id}{again}")
+        output.committed(f"sent: {committed.conv} #{committed.message_id}", name, committed)
     return committed
-
-
-def _send_until(rest: Rest, token: FreshToken, target: str, message: Send, timeout: float) -> Committed:
-    """Try until it is committed or refused for good; always with the same id, so it is stored once."""
-    until = time.monotonic() + timeout
-    wait, refused = 0.5, False
-    while True:
-        try:
-            rest.token = token(refused=refused)
-            return rest.send(target, message, timeout=max(0.1, min(10.0, until - time.monotonic())))
-        except Unauthorized:
-            if refused:
-                raise
-            refused = True
-            continue
-        except (Unreachable, Unavailable, RateLimited) as error:
-            pause = max(wait, getattr(error, "retry_after", None) or 0.0)
-            wait *= 2
-            if time.monotonic() + pause >= until:
-                raise TerminalError(
-                    error.detail,
-                    hint=f"it may or may not have been kept; with `--id {message.id}` it is safe to send again",
-                    code=getattr(error, "code", None),
-                ) from error
-        time.sleep(pause)
 
 
 def listen(
@@ -154,7 +116,7 @@ def listen(
     file = ProfileFile(profile_path)
     profile = file.read()
     me = UserId(profile.user)
-    with _told():
+    with told():
         try:
             with _open(file, profile) as client:
                 while (count is None or shown < count) and not (stop is not None and stop.is_set()):
@@ -195,16 +157,12 @@ def history(
     Raises: TerminalError.
     """
     output = output or Output()
-    file = ProfileFile(profile_path)
-    profile = file.read()
-    me = UserId(profile.user)
     pages: list[HistoryPage] = []
-    with _told(), Rest(profile.server) as rest:
-        conv = conversation_of(me, conversation)
-        token = FreshToken(profile.server, file)
+    with asking(profile_path) as asker:
+        conv = asker.conversation(conversation)
         left = limit
         while left > 0:
-            page = _history_page(rest, token, conv, before, min(left, _PAGE))
+            page = _history_page(asker, conv, before, min(left, _PAGE))
             pages.append(page)
             left -= len(page.items)
             if not page.more or not page.items:
@@ -212,17 +170,14 @@ def history(
             before = page.items[0].message_id
     for page in reversed(pages):
         for message in page.items:
-            output.message(message, me)
+            # What was done to a message is seen in the message itself.
+            if output.json or message.target is None:
+                output.message(message, asker.me)
     return sum(len(page.items) for page in pages)
 
 
-def _history_page(rest: Rest, token: FreshToken, conv: str, before: int | None, limit: int) -> HistoryPage:
-    rest.token = token()
-    try:
-        return rest.history(conv, before=before, limit=limit)
-    except Unauthorized:
-        rest.token = token(refused=True)
-        return rest.history(conv, before=before, limit=limit)
+def _history_page(asker: Asker, conv: str, before: int | None, limit: int) -> HistoryPage:
+    return asker.http.do(lambda rest: rest.history(conv, before=before, limit=limit))
 
 
 def _other(conv: str, me: str) -> str:
@@ -267,33 +222,3 @@ def _broker(server: str, granted: LogIn) -> str:
         ws = granted.mqtt.ws
         return ws if "://" in ws else f"ws://{ws}"
     return f"mqtt://{urlsplit(server).hostname}:1883"
-
-
-@contextmanager
-def _told(*, login: bool = False) -> Iterator[None]:
-    """What went wrong, in words for somebody at a terminal."""
-    try:
-        yield
-    except PabalError as error:
-        raise TerminalError(error.detail, hint=_hint(error, login=login), code=error.code) from error
-    except LoginRefused as error:
-        raise TerminalError(error.detail, hint=_AGAIN, code="unauthorized") from error
-    except Kicked as error:
-        raise TerminalError(error.detail, hint=_AGAIN) from error
-    except StoreInUse as error:
-        hint = "is `pabal listen` running in another terminal? Log in with another --device there"
-        raise TerminalError(error.detail, hint=hint) from error
-    except Unreachable as error:
-        raise TerminalError(error.detail, hint=_IS_IT_RUNNING) from error
-    except ClientError as error:
-        raise TerminalError(error.detail) from error
-
-
-def _hint(error: PabalError, *, login: bool) -> str | None:
-    if isinstance(error, Unauthorized):
-        return "is the password right? A new account needs --sign-up" if login else _AGAIN
-    if isinstance(error, Conflict) and login:
-        return "the name is taken: log in without --sign-up, or choose another"
-    if isinstance(error, RateLimited | Unavailable) and error.retry_after:
-        return f"try again in {error.retry_after} s"
-    return None

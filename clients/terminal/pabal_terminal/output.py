@@ -3,24 +3,16 @@
 import os
 import sys
 import unicodedata
-from datetime import datetime
 from typing import Any, TextIO
 
 import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from pabal.ids import UserId, members_of
-from pabal_client.updates import (
-    ConversationList,
-    GroupChange,
-    MemberChange,
-    Mention,
-    Message,
-    ReadUpTo,
-    Snapshot,
-    Update,
-)
+from pabal.ids import UserId
+from pabal.messages import Committed
+from pabal_client.updates import ConversationList, Message, Snapshot, Update
+from pabal_terminal import wording
 
 _NAME_WIDTH = 12
 # Control characters (which begin every escape sequence), and the invisible ones that turn text around.
@@ -83,18 +75,33 @@ class Output:
         self._console.print(text, soft_wrap=True)
         self.stream.flush()
 
+    def committed(self, what: str, request_id: str, committed: Committed) -> None:
+        """Something is in a conversation's log: `what`, and where."""
+        if self.json:
+            fields = {name: getattr(committed, name) for name in ("conv", "message_id", "ts", "dup")}
+            self.data({"id": request_id, **fields})
+        else:
+            self.line(f"{what}{' (it was there already)' if committed.dup else ''}")
+
+    def done(self, what: str, **fields: Any) -> None:
+        """Something is so from now on."""
+        if self.json:
+            self.data({"ok": True, **fields})
+        else:
+            self.line(what)
+
     def message(self, message: Message, me: UserId) -> None:
-        """A message as a line: time, who to whom, what."""
+        """A message as a line: time, number, who to whom, what."""
         if self.json:
             self.data(message)
             return
         mine = message.from_ == me
         self.line(
-            (_local(message.ts), "dim"),
+            (f"{wording.local(message.ts)}  #{message.message_id}", "dim"),
             "  ",
             (message.from_.ljust(_NAME_WIDTH), "green" if mine else "cyan"),
-            (_target(message, me), "dim"),
-            _content(message),
+            (wording.target(message, me), "dim"),
+            wording.content(message),
         )
 
     def update(self, update: Update) -> None:
@@ -102,14 +109,16 @@ class Output:
         match update.typed():
             case Snapshot() as snapshot:
                 self.snapshot(snapshot)
-            case Mention() | MemberChange() | GroupChange() | ReadUpTo() as happened:
+            case None | Message():
+                return
+            case change:
                 if self.json:
                     self.data({**update.fields(), "type": update.type})
-                else:
-                    stamp = (_local(happened.ts), "dim")
-                    self.line(stamp, "  ", (f"[{happened.conv}] ", "dim"), (_told(happened), "yellow"))
-            case _:
-                return
+                    return
+                conv = wording.conversation_of(change)
+                where = f"[{conv}] " if conv else ""
+                stamp = (wording.local(change.ts), "dim")
+                self.line(stamp, "  ", (where, "dim"), (wording.told(change), "yellow"))
 
     def snapshot(self, snapshot: Snapshot | ConversationList) -> None:
         """Said when the position could not be continued from."""
@@ -119,60 +128,6 @@ class Output:
         self.line(("the server no longer has everything since last time; see `pabal history`", "yellow"))
         for row in snapshot.conversations:
             self.line("  ", row.conv, f"  {row.unread} unread")
-
-
-def _local(ts: int) -> str:
-    try:
-        return datetime.fromtimestamp(ts / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):
-        return "----------- --:--:--"
-
-
-def _target(message: Message, me: UserId) -> str:
-    members = members_of(message.conv)  # type: ignore[arg-type] # the server's word
-    if members:
-        if message.from_ != me:
-            return ""
-        others = [member for member in members if member != me]
-        return f"-> {others[0]}: " if others else "-> (saved): "
-    return f"[{message.conv}] " if message.conv else ""
-
-
-def _told(happened: Mention | MemberChange | GroupChange | ReadUpTo) -> str:
-    match happened:
-        case Mention(from_=sender, text=text):
-            return f"{sender} mentioned you" + ("" if text is None else f": {text}")
-        case MemberChange():
-            return _told_of_member(happened)
-        case GroupChange(action="created", by=by, name=name):
-            return f"{by} made the group {name or ''}".rstrip()
-        case GroupChange(action=action, mode=mode):
-            return f"the group is {mode} now" if action == "mode" else f"the group: {action}"
-        case ReadUpTo(message_id=message_id):
-            return f"you read up to #{message_id} on another device"
-
-
-def _told_of_member(change: MemberChange) -> str:
-    user, by = change.user, change.by
-    known = {
-        "joined": f"{user} joined" if by in {user, ""} else f"{user} joined, added by {by}",
-        "left": f"{user} left",
-        "removed": f"{user} was removed by {by}",
-    }
-    return known.get(change.action, f"{user}: {change.action}")
-
-
-def _content(message: Message) -> str:
-    if message.truncated:
-        return "(too large for this connection; see `pabal history`)"
-    if message.text is not None:
-        return message.text
-    if message.body is not None:
-        return msgspec.json.encode(message.body).decode()
-    if message.action is not None:
-        about = message.user or message.name or message.mode
-        return f"({message.action})" if about is None else f"({message.action}: {about})"
-    return f"({message.kind})"
 
 
 def _escape(char: str) -> str:

@@ -86,7 +86,7 @@ class Held:
 
     def authenticate_mqtt(self, username, _password):
         self.begun.release()
-        assert self.let_go.wait(10)
+        assert self.let_go.wait(60)
         raise Unauthorized(username)
 
 

@@ -23,8 +23,8 @@ from faultlab.server import LabError, ServerProcess
 from faultlab.server_lane import ServerLane
 from faultlab.troupe import Actor, Troupe
 
-_READY_S = 90.0
-_QUIET_S = 120.0
+_READY_S = 240.0
+_QUIET_S = 240.0
 _POLL_S = 0.1
 
 

@@ -68,7 +68,7 @@ class Actor:
         """Raises: LabError if it does not end by itself."""
         self.signal(signal.SIGCONT)
         self.tell("end")
-        ended = self.wait_dead(30)
+        ended = self.wait_dead(120)
         self.kill()
         if not ended:
             raise LabError(f"{self.role.name} did not end")
