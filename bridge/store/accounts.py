@@ -9,15 +9,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from sqlalchemy import Connection, Engine, Row, delete, exc, insert, select, text, update
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, exc, insert, or_, select, text, update
 
+from bridge.store.audit_log import AuditLog
 from bridge.store.engine import open_engine
 from bridge.store.tables import account, change_log, device, login_session, spent_refresh
 from bridge.store.turnstile import first_in_line
 from pabal.errors import Conflict, Unavailable
 from pabal.ids import DeviceId, UserId
 
-AccountState = Literal["active", "disabled", "deleted"]
+AccountState = Literal["active", "disabled", "deleting", "deleted"]
+# Of no use to anybody any more; what a `deleting` one wrote is still being taken away.
+GONE = ("deleting", "deleted")
 KickReason = Literal["logout", "replaced", "kicked", "disabled", "password", "deleted"]
 
 # The relay reads changes twice a second; nobody reads one that is this many changes old.
@@ -106,6 +109,7 @@ class AccountTransaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.audit = AuditLog(connection)
 
     # Accounts
 
@@ -117,7 +121,7 @@ class AccountTransaction:
 
     def accounts(self, *, after: UserId | None, limit: int) -> list[AccountRow]:
         """By name, without the deleted ones."""
-        query = select(account).where(account.c.state != "deleted").order_by(account.c.user_id).limit(limit)
+        query = select(account).where(account.c.state.not_in(GONE)).order_by(account.c.user_id).limit(limit)
         if after is not None:
             query = query.where(account.c.user_id > after)
         return [_account(row) for row in self._connection.execute(query)]
@@ -152,9 +156,11 @@ class AccountTransaction:
         self._set_account(user, admin=admin)
 
     def empty_account(self, user: UserId) -> None:
-        """The row stays, so that the name is never given again; what it said of the person goes."""
+        """The row stays, so that the name is never given again; what it said of the person goes. What it wrote
+        is for the relay to take away.
+        """
         self._set_account(
-            user, state="deleted", display_name=None, about=None, password_hash=None, admin=False
+            user, state="deleting", display_name=None, about=None, password_hash=None, admin=False
         )
 
     def _set_account(self, user: UserId, **values: Any) -> None:
@@ -200,6 +206,17 @@ class AccountTransaction:
         self._connection.execute(
             update(device).where(device.c.user_id == user, device.c.device_id == name).values(seen_ts=ts)
         )
+
+    def devices_seen(self, seen: list[tuple[UserId, DeviceId, int]]) -> None:
+        """`(user, device, ts)`; a time that is older than the one known changes nothing."""
+        statement = (
+            update(device)
+            .where(device.c.user_id == bindparam("of"), device.c.device_id == bindparam("name"))
+            .where(or_(device.c.seen_ts.is_(None), device.c.seen_ts < bindparam("ts")))
+            .values(seen_ts=bindparam("ts"))
+        )
+        rows = [{"of": user, "name": name, "ts": ts} for user, name, ts in sorted(seen)]
+        self._connection.execute(statement, rows)
 
     def delete_device(self, user: UserId, name: DeviceId) -> None:
         self._connection.execute(delete(device).where(device.c.user_id == user, device.c.device_id == name))
