@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event
 from bridge.changes import ChangePoller
 from bridge.decide import SMALL_LIMIT
 from bridge.durable import Inbox, Members, Sessions
+from bridge.eraser import Eraser
 from bridge.ports import Outbound
 from bridge.reads import Reads
 from bridge.relay import Relay
@@ -26,7 +27,7 @@ from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.lease import Lease, NullLease
 from bridge.store.read_store import ReadStore
 from bridge.store.relay_store import RelayStore
-from bridge.store.retention import Retention
+from bridge.store.retention import DAY_MS, Retention
 from bridge.store.writer import Writer
 from bridge.witness import Seen, Witness, restored
 from pabal.ids import UserId
@@ -79,6 +80,9 @@ class Bridge:
         self._store = ReadStore(self._reader)
         self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
+        self._eraser: Eraser | None = None
+        self._events_days = (retention or Retention()).events_days
+        self._now_ms = faults.now_ms
         self._watching: asyncio.Task[None] | None = None
         self._stopped = False
         self._checkpointer = _checkpointer(self._writer)
@@ -118,8 +122,16 @@ class Bridge:
         self.relay.start(outbound)
         republished = republish(self._store, self.reads, outbound)
         self.relay.published(republished)
-        self._changes = ChangePoller(self._store, self._executor, outbound)
+        self._eraser = Eraser(
+            self.relay.commit,
+            self._store,
+            self._executor,
+            outbound,
+            events_since=lambda: self._now_ms() - self._events_days * DAY_MS,
+        )
+        self._changes = ChangePoller(self._store, self._executor, outbound, self._eraser.wake)
         await self._changes.start()
+        self._eraser.start()
         self._watching = loop.create_task(self._watch())
 
     async def lost(self) -> None:
@@ -142,6 +154,8 @@ class Bridge:
         self._stopped = True
         if self._changes is not None:
             await self._changes.stop()
+        if self._eraser is not None:
+            await self._eraser.stop()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)

@@ -95,6 +95,20 @@ class ChangeMessage(msgspec.Struct, frozen=True, gc=False):
         return (self.conv, self.user, self.device, self.request_id)
 
 
+class DropMember(msgspec.Struct, frozen=True, gc=False):
+    """Somebody whose account is being deleted goes, and leaves what was theirs to another."""
+
+    user: UserId
+    conv: ConvId
+    device: DeviceId = DeviceId("")
+    request_id: str | None = None
+    digest: str = ""
+
+    @property
+    def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
+        return (self.conv, self.user, self.device, self.request_id)
+
+
 class ReadCommand(msgspec.Struct, frozen=True, gc=False):
     user: UserId
     device: DeviceId
@@ -131,10 +145,44 @@ class SaveQueues:
     changes: QueueChanges
 
 
-LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember
+@dataclass(frozen=True, slots=True)
+class EraseEntries:
+    """What this user wrote with a message_id above `after` and up to `upto`, and its reactions to those."""
+
+    user: UserId
+    conv: ConvId
+    after: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class EraseInbox:
+    """At most `limit` updates of an inbox, the oldest first. Its outcome is how many there are still."""
+
+    user: UserId
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndErasure:
+    """Nothing that this user wrote is left."""
+
+    user: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetEvents:
+    """Of the `limit` oldest events of the audit log those from before `before_ts`. Its outcome is how many went."""
+
+    before_ts: int
+    limit: int
+
+
+LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | DropMember
 """What makes an entry in a conversation, and is known again by its id."""
 Entry = LogCommand | ReadCommand | AckCommand
-Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues
+Erasure = EraseEntries | EraseInbox | EndErasure | ForgetEvents
+Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | Erasure
 Command = Entry | Upkeep
 
 

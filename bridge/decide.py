@@ -13,10 +13,12 @@ from bridge.commands import (
     ChangeMessage,
     Command,
     CreateGroup,
+    DropMember,
     Entry,
     ReadCommand,
     SendCommand,
 )
+from bridge.drop_rules import drop_member
 from bridge.entries import Batch, again, answer, append, copy_to
 from bridge.facts import Conversation, Facts
 from bridge.group_rules import change_member, create_group
@@ -172,4 +174,5 @@ _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     AckCommand: _ack,
     CreateGroup: create_group,
     ChangeMember: change_member,
+    DropMember: drop_member,
 }

@@ -10,6 +10,7 @@ from bridge.commands import (
     ChangeMessage,
     Command,
     CreateGroup,
+    DropMember,
     ReadCommand,
     SendCommand,
 )
@@ -64,6 +65,8 @@ class Facts:
     conversations: dict[ConvId, Conversation] = field(default_factory=dict)
     known: dict[Key, Known] = field(default_factory=dict)
     accounts: set[UserId] = field(default_factory=set)
+    # Of those that were asked about, who has deleted their account.
+    gone: set[UserId] = field(default_factory=set)
     heads: dict[UserId, int] = field(default_factory=dict)
     read_upto: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
     ordinals: dict[tuple[ConvId, int], int] = field(default_factory=dict)
@@ -90,6 +93,8 @@ class Wanted:
     direct_targets: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     group_targets: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     reactions: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
+    # Groups that somebody leaves who may have to be succeeded.
+    successions: set[ConvId] = field(default_factory=set)
 
     @property
     def groups(self) -> list[ConvId]:
@@ -112,6 +117,10 @@ def wanted(commands: Iterable[Command]) -> Wanted:
                 keys.heads.add(user)
             case CreateGroup() | ChangeMember():
                 _want_group(keys, command)
+            case DropMember(user=user, conv=conv):
+                keys.conversations.add(conv)
+                keys.members.add((conv, user))
+                keys.successions.add(conv)
             case _:
                 pass
     return keys
@@ -137,6 +146,8 @@ def _want_change(keys: Wanted, command: ChangeMessage) -> None:
     is_direct = ids.is_direct(conv)
     keys.conversations.add(conv)
     keys.accounts.add(command.user)
+    if is_direct:
+        keys.accounts.update(ids.members_of(conv))
     (keys.direct_targets if is_direct else keys.group_targets).append(target)
     if command.action == "reaction":
         keys.reactions.append(target)

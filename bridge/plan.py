@@ -38,6 +38,7 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str | None = None
     mode: Mode | None = None
     members: list[str] = []
+    role: str | None = None
     emoji: str | None = None
     removed: bool = False
 
@@ -111,6 +112,7 @@ class Plan:
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
     contents: dict[tuple[ConvId, int], ContentRow] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId, str], int | None] = field(default_factory=dict)
+    roles: dict[tuple[ConvId, UserId], str] = field(default_factory=dict)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

@@ -87,6 +87,7 @@ def entry_update(row: StoredMessage, target: StoredMessage | None = None) -> m.E
             action=extra.action,
             user=extra.user,
             by=row.sender,
+            role=extra.role,
             name=extra.name,
             mode=extra.mode,
         )
@@ -193,6 +194,7 @@ def history_item(
         name=extra.name,
         mode=extra.mode,
         members=extra.members,
+        role=extra.role,
         **content,
     )
 

@@ -302,6 +302,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None = None
     mode: Literal["small", "large"] | None = None
     members: list[str] = []
+    role: str | None = None
 
 
 class HistoryPage(Struct, frozen=True, kw_only=True):
@@ -413,14 +414,15 @@ class MentionUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="me
 
 
 class MemberUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="member", omit_defaults=True):
-    """Somebody joined, left or was removed, by whom. `name` and `mode` are told to who joins."""
+    """Somebody joined, left or was removed, by whom, or has another `role`. `name` and `mode` are told to who joins."""
 
     ts: int
     conv: str
     message_id: int
-    action: Literal["joined", "left", "removed"]
+    action: Literal["joined", "left", "removed", "role"]
     user: str
     by: str
+    role: str | None = None
     name: str | None = None
     mode: Literal["small", "large"] | None = None
     id: str | None = None

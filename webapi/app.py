@@ -16,6 +16,7 @@ from webapi.message_routes import MessageRoutes
 from webapi.operation_routes import OperationRoutes, add_documents
 from webapi.ports import Reads, RelayClient
 from webapi.routing import Api
+from webapi.safety_routes import SafetyRoutes
 from webapi.settings import WebSettings
 from webapi.wakeups import Wakeups
 
@@ -63,6 +64,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     spec = openapi.new_spec(_version())
     api = Api(app, spec, services.accounts, limits)
     AccountRoutes(services.accounts, limits, settings).register(api)
+    SafetyRoutes(services.accounts, services.reads, limits).register(api)
     MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
     OperationRoutes(services.accounts, services.relay, settings).register(api)
     document = openapi.describe(app, spec)

@@ -12,6 +12,7 @@ from webapi.problems import MIME
 from webapi.schemas import CONV_OR_USER_PATTERN, Problem
 
 _PATTERNS = {"user": USER_PATTERN, "device": DEVICE_PATTERN, "conv": CONV_OR_USER_PATTERN}
+_DOWNLOADS = {"export_account": "application/zip"}
 _FIRST_REFUSAL = 400
 _TELLS_WHEN = {"429", "503"}
 
@@ -53,6 +54,9 @@ def _complete(call: dict[str, Any]) -> None:
     for parameter in call["parameters"]:
         if parameter["in"] == "path":
             parameter["schema"] = {"type": "string", "pattern": _PATTERNS[parameter["name"]]}
+    if call["operationId"] in _DOWNLOADS:
+        content = {"schema": {"type": "string", "format": "binary"}}
+        call["responses"]["200"]["content"] = {_DOWNLOADS[call["operationId"]]: content}
     for status, answer in call["responses"].items():
         if int(status) >= _FIRST_REFUSAL:
             answer["content"] = {MIME: next(iter(answer["content"].values()))}

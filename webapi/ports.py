@@ -27,6 +27,12 @@ class Reads(Protocol):
         """A `ConversationPage`."""
         ...
 
+    def my_reactions(
+        self, user: UserId, conv: ConvId, after: tuple[int, str], limit: int
+    ) -> list[tuple[int, str]]:
+        """One's own reactions, `(message_id, emoji)` above `after`. Raises: NotAMember, NotFound."""
+        ...
+
     def head(self, user: UserId) -> int:
         """The newest seq of the user's inbox; 0 if there is none."""
         ...

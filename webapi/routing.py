@@ -4,7 +4,7 @@ SpecTree keeps the description of every route. It does not read requests here, b
 for an empty object; msgspec reads them, strictly, from the same types.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from flask import Flask, Response, request
 from spectree import Response as Documented
 from spectree import SpecTree
 
+from bridge.accounts.origin import Origin
 from bridge.accounts.service import Accounts
 from bridge.ports import Login
 from pabal import codec
@@ -42,6 +43,11 @@ class Call:
             raise AssertionError("an open route has no login")
         return self._login
 
+    @property
+    def origin(self) -> Origin:
+        """For the audit log."""
+        return Origin(self.address, None if self._login is None else self._login.device, "http")
+
     def must(self, right: str) -> None:
         """Raises: Forbidden if this device may not do that."""
         if right not in self.login.allow:
@@ -54,8 +60,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A file that is made while it is sent; what fails meanwhile breaks the connection off."""
+
+    mimetype: str
+    name: str
+    chunks: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """`body`: a Struct, JSON bytes, or None for no content."""
+    """`body`: a Struct, JSON bytes, a Download, or None for no content."""
 
     status: int
     body: object
@@ -88,10 +103,11 @@ class Api:
         problem: type = Problem,
         is_open: bool = False,
         counted: bool = True,
+        body_may_lack: bool = False,
     ) -> None:
         """`answers` and `refuses` are documented; what every route of its kind can refuse is added.
 
-        `described_as`: the body in the description, where that is not how it is read. `is_open`: without a login. `counted`: against the caller's rate limit.
+        `described_as`: the body in the description, where that is not how it is read. `is_open`: without a login. `counted`: against the caller's rate limit. `body_may_lack`: without one it is as an empty object.
         """
 
         def endpoint(**path: str) -> Response:
@@ -100,7 +116,7 @@ class Api:
             if counted:
                 self._limits.request(address if login is None else login.user)
             asked = None if query is None else _read_query(query)
-            raw, read = (b"", None) if body is None else _read_body(body)
+            raw, read = (b"", None) if body is None else _read_body(body, may_lack=body_may_lack)
             return _response(view(Call(address, path, asked, read, raw, login)))
 
         endpoint.__name__ = view.__name__
@@ -145,7 +161,7 @@ def _read_query(model: type) -> object:
         raise codec.malformed(error) from error
 
 
-def _read_body(model: type) -> tuple[bytes, object]:
+def _read_body(model: type, *, may_lack: bool = False) -> tuple[bytes, object]:
     """The body as it came, and read.
 
     Raises: UnsupportedMediaTypeError, BadRequest; RequestEntityTooLarge of werkzeug.
@@ -158,6 +174,8 @@ def _read_body(model: type) -> tuple[bytes, object]:
     ):
         raise UnsupportedMediaTypeError("send JSON, with 'Content-Type: application/json'")
     raw = request.get_data(cache=False)
+    if may_lack and not raw:
+        raw = b"{}"
     try:
         return raw, msgspec.json.decode(raw, type=model)
     except _BROKEN as error:
@@ -167,5 +185,8 @@ def _read_body(model: type) -> tuple[bytes, object]:
 def _response(answer: Answer) -> Response:
     if answer.body is None:
         return Response(status=answer.status)
+    if isinstance(answer.body, Download):
+        headers = {"Content-Disposition": f'attachment; filename="{answer.body.name}"'}
+        return Response(answer.body.chunks, answer.status, headers, mimetype=answer.body.mimetype)
     content = answer.body if isinstance(answer.body, bytes) else msgspec.json.encode(answer.body)
     return Response(content, answer.status, mimetype="application/json")

@@ -137,6 +137,9 @@ class Desk:
             detail=told,
         )
 
+    def now_ms(self) -> int:
+        return self._now_ms()
+
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)
 

@@ -17,11 +17,13 @@ def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Fa
     facts = Facts()
     loader.conversations(facts, keys)
     loader.known(facts, keys)
-    facts.accounts = {UserId(user) for (user,) in loader.each(sql.load_accounts, sorted(keys.accounts))}
+    for user, state in loader.each(sql.load_accounts, sorted(keys.accounts)):
+        (facts.accounts if state == "active" else facts.gone).add(UserId(user))
     facts.heads = {UserId(user): head for user, head in loader.each(sql.load_heads, sorted(keys.heads))}
     loader.reads(facts, keys)
     loader.targets(facts, keys)
     loader.members(facts, keys)
+    loader.successions(facts, keys)
     return facts
 
 
@@ -78,6 +80,13 @@ class _Loader:
             for conv, user, role, visible_from in self.each(statement, members):
                 facts.roles.setdefault(ConvId(conv), {})[UserId(user)] = role
                 facts.visible_from[ConvId(conv), UserId(user)] = visible_from
+
+    def successions(self, facts: Facts, keys: Wanted) -> None:
+        """Of a large group, those of whom one may have to own it."""
+        for conv in sorted(conv for conv in keys.successions if _is_large(facts, conv)):
+            for user, role, visible_from in self._connection.execute(self._sql.load_heirs, {"conv": conv}):
+                facts.roles.setdefault(conv, {}).setdefault(UserId(user), role)
+                facts.visible_from.setdefault((conv, UserId(user)), visible_from)
 
 
 def _is_large(facts: Facts, conv: ConvId) -> bool:

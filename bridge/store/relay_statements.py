@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import TextClause, text
 
 from bridge.store.dialect import Dialect, Type
+from bridge.store.erasure_store import ErasureStatements
 from bridge.store.queue_store import QueueStatements
 
 _MESSAGE_COLUMNS: Final = (
@@ -34,8 +35,18 @@ class RelayStatements:
             f" WHERE m.conv_id = {d.field(0)} AND m.user_id = {d.field(1)} AND m.to_id IS NULL"
         )
         self.load_accounts = text(
-            f"SELECT user_id FROM account WHERE user_id {d.among('keys')} AND state = 'active'"
+            f"SELECT user_id, state FROM account WHERE user_id {d.among('keys')}"
+            " AND state IN ('active', 'deleting', 'deleted')"
         )
+        self.load_heirs = text(
+            "SELECT user_id, role, visible_from FROM member WHERE conv_id = :conv AND to_id IS NULL"
+            " ORDER BY CASE role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END, visible_from, user_id LIMIT 5"
+        )
+        self.change_roles = text(
+            f"UPDATE member SET role = {d.field(2)} FROM {d.each('rows')}"
+            f" WHERE member.conv_id = {d.field(0)} AND member.user_id = {d.field(1)}"
+        )
+        self.erasure = ErasureStatements()
         self.load_heads = text(f"SELECT user_id, head FROM inbox_head WHERE user_id {d.among('keys')}")
         self.load_read = text(
             f"SELECT m.conv_id, m.user_id, m.read_upto FROM {d.each('keys')} CROSS JOIN member AS m"

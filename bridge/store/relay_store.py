@@ -12,11 +12,21 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from bridge.commands import Command, DeleteSession, SaveQueues, SaveRetained, SaveSession
+from bridge.commands import (
+    Command,
+    DeleteSession,
+    EndErasure,
+    EraseEntries,
+    EraseInbox,
+    ForgetEvents,
+    SaveQueues,
+    SaveRetained,
+    SaveSession,
+)
 from bridge.decide import SMALL_LIMIT, decide
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
-from bridge.store import dialect, queue_store
+from bridge.store import dialect, erasure_store, queue_store
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.faults import NO_FAULTS, Faults
@@ -115,7 +125,7 @@ class RelayStore:
         deliveries = self._write_entries(connection, plan, ts)
         _write_positions(connection, self._sql, plan, batch.positions)
         outcomes: list[bytes | PabalError | int | None] = list(plan.outcomes)
-        _write_upkeep(connection, self._sql, batch.commands, outcomes)
+        _write_upkeep(connection, self._sql, batch.commands, outcomes, ts)
         if batch.published_upto:
             self._faults.reach("before_outbox_delete")
             connection.execute(self._sql.delete_outbox, {"upto": batch.published_upto})
@@ -143,6 +153,7 @@ class RelayStore:
             (self._sql.upsert_joins, joins),
             (self._sql.upsert_reads, list(plan.reads.values())),
             (self._sql.end_members, leaves),
+            (self._sql.change_roles, [(conv, user, role) for (conv, user), role in plan.roles.items()]),
         ):
             if written:
                 connection.execute(statement, {"rows": rows(written)})
@@ -190,6 +201,7 @@ def _write_upkeep(
     sql: RelayStatements,
     commands: Sequence[Command],
     outcomes: list[bytes | PabalError | int | None],
+    ts: int,
 ) -> None:
     """After the entries, so that a session that starts at the head starts after all of this batch."""
     for place, command in enumerate(commands):
@@ -213,6 +225,8 @@ def _write_upkeep(
                     connection.execute(sql.delete_retained, {"topic": kept.topic})
             case SaveQueues(changes=changes):
                 queue_store.write(connection, sql.queues, changes)
+            case EraseEntries() | EraseInbox() | EndErasure() | ForgetEvents():
+                outcomes[place] = erasure_store.write(connection, sql.erasure, command, ts)
             case _:
                 pass
 
