@@ -71,8 +71,7 @@ class Eraser:
             try:
                 for user in await self._read(lambda snapshot: snapshot.deleting()):
                     await self._erase(user)
-                while await self._commit(ForgetEvents(self._events_since(), ENTRIES)):
-                    pass
+                await self._forget_events()
             except Unavailable as error:
                 self._complain(error)
                 await asyncio.sleep(AGAIN_S)
@@ -100,6 +99,14 @@ class Eraser:
             pass
         await self._commit(EndErasure(user))
         logger.info("what %s wrote is gone", user)
+
+    async def _forget_events(self) -> None:
+        """Raises: Unavailable."""
+        since = self._events_since()
+        oldest = await self._read(lambda snapshot: snapshot.oldest_event())
+        if oldest is not None and oldest < since:
+            while await self._commit(ForgetEvents(since, ENTRIES)):
+                pass
 
     async def _read(self, look: Callable[[Snapshot], T]) -> T:
         def read() -> T:

@@ -4,6 +4,7 @@ SpecTree keeps the description of every route. It does not read requests here, b
 for an empty object; msgspec reads them, strictly, from the same types.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -104,10 +105,12 @@ class Api:
         is_open: bool = False,
         counted: bool = True,
         body_may_lack: bool = False,
+        streams: bool = False,
     ) -> None:
         """`answers` and `refuses` are documented; what every route of its kind can refuse is added.
 
         `described_as`: the body in the description, where that is not how it is read. `is_open`: without a login. `counted`: against the caller's rate limit. `body_may_lack`: without one it is as an empty object.
+        `streams`: it answers with a Download.
         """
 
         def endpoint(**path: str) -> Response:
@@ -137,7 +140,8 @@ class Api:
             validation_error_status=_UNAVAILABLE,
             skip_validation=True,
         )(endpoint)
-        self._app.add_url_rule(rule, f"{method} {rule}", described, methods=[method])
+        view_function = _as_it_comes(endpoint, described) if streams else described
+        self._app.add_url_rule(rule, f"{method} {rule}", view_function, methods=[method])
 
     def _authenticated(self) -> Login:
         """Raises: Unauthorized without a credential that is good."""
@@ -145,6 +149,18 @@ class Api:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized("this needs 'Authorization: Bearer' with an access token or a device secret")
         return self._accounts.authenticate_bearer(token.strip())
+
+
+def _as_it_comes(
+    endpoint: Callable[..., Response], described: Callable[..., Response]
+) -> Callable[..., Response]:
+    """With SpecTree's description, and without its function, which puts an answer together before it is sent."""
+
+    @functools.wraps(described)
+    def plain(**path: str) -> Response:
+        return endpoint(**path)
+
+    return plain
 
 
 def _documented(answers: Mapping[int, type | None], codes: set[int], problem: type) -> Documented:

@@ -55,7 +55,15 @@ class SafetyRoutes:
             query=s.SecurityQuery,
             refuses=(403,),
         )
-        api.route("GET", "/v1/me/export", self.export_account, {200: None}, tag="me", refuses=(403, 404))
+        api.route(
+            "GET",
+            "/v1/me/export",
+            self.export_account,
+            {200: None},
+            tag="me",
+            refuses=(403, 404),
+            streams=True,
+        )
         api.route(
             "DELETE",
             "/v1/me",
@@ -152,10 +160,13 @@ class _Released:
         self._place: threading.BoundedSemaphore | None = place
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._chunks
+        try:
+            yield from self._chunks
+        finally:
+            self.close()
 
     def close(self) -> None:
-        """Called by the web server in any case (PEP 3333)."""
+        """Called by the web server in any case (PEP 3333), also where nothing was read."""
         place, self._place = self._place, None
         if place is not None:
             place.release()

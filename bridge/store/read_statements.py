@@ -73,6 +73,7 @@ class ReadStatements:
         )
         self.retained = text("SELECT topic, payload, qos, properties, expires FROM retained")
         self.deleting = text("SELECT user_id FROM account WHERE state = 'deleting' ORDER BY user_id")
+        self.oldest_event = text("SELECT ts FROM audit ORDER BY event_id LIMIT 1")
         self.ever_mine = text(
             "SELECT m.conv_id, m.to_id IS NULL, c.head FROM member AS m JOIN conversation AS c"
             " ON c.conv_id = m.conv_id WHERE m.user_id = :user AND m.conv_id > :after"

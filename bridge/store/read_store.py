@@ -158,6 +158,11 @@ class Snapshot:
         """Whose accounts are deleted, and what they wrote is still to go."""
         return [UserId(user) for (user,) in self._connection.execute(self._sql.deleting)]
 
+    def oldest_event(self) -> int | None:
+        """When the oldest event of the audit log was. Returns None if there is none."""
+        found = self._connection.execute(self._sql.oldest_event).first()
+        return None if found is None else int(found[0])
+
     def ever_mine(self, user: UserId, after: str, limit: int) -> list[tuple[ConvId, bool, int]]:
         """`(conv_id, whether one still is a member, head)` of all that one is or was in, by conversation id."""
         found = self._connection.execute(self._sql.ever_mine, {"user": user, "after": after, "limit": limit})
