@@ -137,3 +137,41 @@ def test_an_attempt_that_was_never_judged_is_given_back():
     for _ in range(3):
         with pytest.raises(Unavailable), failures.attempt("alice", HERE):
             raise Unavailable("busy")
+
+
+def seen(world, user="alice"):
+    return {one.device: one.seen_ts for one in world.accounts.list_devices(UserId(user))}
+
+
+async def test_when_a_device_was_last_seen_is_written_some_time_after_its_login(
+    world, authenticator, secret, monkeypatch
+):
+    monkeypatch.setattr("bridge.accounts.seen.EVERY_S", 0.0)
+    assert seen(world) == {"sensor": None}
+    await authenticator.authenticate("alice", secret, HERE)
+    async with asyncio.timeout(60):
+        while seen(world) != {"sensor": int(world.clock() * 1000)}:
+            await asyncio.sleep(0.01)
+    await fail(authenticator, 1)
+
+
+async def test_at_the_end_what_was_seen_is_written_and_an_older_time_changes_nothing(world, secret):
+    authenticator = AccountAuthenticator(world.accounts, FailedLogins())
+    await authenticator.authenticate("alice", secret, HERE)
+    await authenticator.vouched(UserId("alice"), "sensor")
+    authenticator.close()
+    now = int(world.clock() * 1000)
+    assert seen(world) == {"sensor": now}
+    world.accounts.devices_seen([(UserId("alice"), "sensor", now - 1), (UserId("bob"), "none", now)])
+    assert seen(world) == {"sensor": now}
+
+
+async def test_a_database_that_is_away_loses_only_when_a_device_was_seen(world, secret, monkeypatch, caplog):
+    def away(_seen):
+        raise Unavailable("the database does not answer", retry_after=1)
+
+    authenticator = AccountAuthenticator(world.accounts, FailedLogins())
+    await authenticator.authenticate("alice", secret, HERE)
+    monkeypatch.setattr(world.accounts, "devices_seen", away)
+    authenticator.close()
+    assert "last seen could not be written" in caplog.text
