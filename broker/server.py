@@ -321,6 +321,8 @@ class PabalBroker(Broker):
                 await self._delete_session(client_id)
             except Unavailable:
                 _log.warning("the session of a deleted device stays on disk until the next start")
+        # A last will that was published just now is on its way to the disk, and has to be there first.
+        await asyncio.sleep(0)
         for topic_filter in filters:
             for message in self._hub.retained.match(topic_filter):
                 empty = Message(message.topic, b"", 0, retain=True)
