@@ -338,5 +338,4 @@ def test_the_longest_topics_that_mqtt_carries_are_compared_to_their_end():
 
 
 def test_the_states_of_a_users_devices_are_below_one_topic():
-    alice = UserId("alice")
-    assert topics.status(alice, DeviceId("phone")).startswith(f"{topics.status_of(alice)}/")
+    assert topics.status(ALICE, PHONE) == f"{topics.status_of(ALICE)}/{PHONE}"
