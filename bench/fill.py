@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 
-from bridge.commands import SendCommand, check_send
+from bridge.commands import Command, SendCommand, check_send
 from bridge.ports import Source
 from bridge.store import meta
 from bridge.store.engine import open_engine
@@ -29,6 +29,19 @@ _TEXT = "x" * 100
 
 def fill(url: str, people: Sequence[Person], messages: int) -> None:
     """Store so many messages between these people, evenly."""
+    write(url, _commands(people, messages))
+
+
+def ring(people: Sequence[Person], each: int) -> Iterator[SendCommand]:
+    """Each writes so many messages to the next one, who has read none of them."""
+    sources = [Source(parse_user(p.user), parse_device(p.device)) for p in people]
+    for number, source in enumerate(sources):
+        for _ in range(each):
+            yield _command(source, people[(number + 1) % len(people)].user)
+
+
+def write(url: str, commands: Iterator[Command]) -> None:
+    """Commit them, some thousand at a time. Whatever is refused ends the bench."""
     engine = open_engine(url, pool_size=1, bounded=False)
     if engine.dialect.name == "sqlite":
         with engine.connect() as connection:
@@ -36,7 +49,7 @@ def fill(url: str, people: Sequence[Person], messages: int) -> None:
     begun = meta.begin(engine, lambda _state: None, lambda: "filled", floor=0)
     writer = Writer(engine, NullLease(), begun.batch)
     store = RelayStore(writer, epoch=begun.epoch, clock_ms=lambda: time.time_ns() // 1_000_000)
-    commands, published = _commands(people, messages), 0
+    published = 0
     while some := [command for _, command in zip(range(_AT_ONCE), commands, strict=False)]:
         committed = store.commit(Batch(some, published_upto=published))
         published = committed.batch_id

@@ -31,14 +31,16 @@ def measure(options: argparse.Namespace) -> Iterator[tuple[str, dict]]:
             yield f"groups of {options.members}", gauge.measured(server, run(circles, server.port, load))
 
 
-async def run(circles: Sequence[Sequence[Person]], port: int, load: Load) -> dict:
+async def run(
+    circles: Sequence[Sequence[Person]], port: int, load: Load, member: type[Receiver] = Receiver
+) -> dict:
     """The first of each circle makes its group, and sends from a second connection."""
     tally = Tally()
     convs = []
     for circle in circles:
         made = {"op": "group.create", "name": "bench", "members": [p.user for p in circle[1:]]}
         convs.append((await ask(circle[0], HOST, port, made))["conv"])
-    receivers = [Receiver(tally, person) for circle in circles for person in circle]
+    receivers = [member(tally, person) for circle in circles for person in circle]
     senders = [
         Sender(tally, circle[0], "conv", conv, load, suffix="up")
         for circle, conv in zip(circles, convs, strict=True)

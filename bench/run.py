@@ -5,6 +5,9 @@
     python bench/run.py large --members 5000 --rate 20
     python bench/run.py catch-up --updates 10000
     python bench/run.py flat --messages 1000000 --users 10000
+    python bench/run.py receipts                        # reading and typing of 1,000 users
+    python bench/run.py groups100                       # 100 groups of 100, 50 messages a second
+    python bench/run.py conversations                   # the list of somebody with 1,000 conversations
     python bench/run.py steady --seconds 300 --svg docs/latency-five-minutes.svg
 
 The server runs as `pabal serve` would, in a process of its own: SQLite with synchronous=FULL, or with
@@ -18,10 +21,13 @@ import sys
 from types import ModuleType
 
 import catch_up
+import conversations
 import direct
 import flat
 import groups
+import groups100
 import large
+import receipts
 import smoke
 import steady
 import table
@@ -34,6 +40,9 @@ PARTS: dict[str, ModuleType] = {
     "catch-up": catch_up,
     "flat": flat,
     "steady": steady,
+    "receipts": receipts,
+    "groups100": groups100,
+    "conversations": conversations,
     "smoke": smoke,
 }
 

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 
 import catch_up
 import chart
+import conversations
 import flat
 import gauge
 import groups
+import groups100
 import large
 import people
+import receipts
 from fill import fill
 from server import HOST, place, serving
 from steady import checkpoints_in
@@ -40,3 +43,11 @@ def measure(options: argparse.Namespace) -> Iterator[tuple[str, dict]]:
             circles = [everybody[:3], everybody[3:6]]
             yield "groups", gauge.run(groups.run(circles, server.port, load))
             yield "large", gauge.run(large.run(everybody, server.port, load, senders=1))
+            yield "groups100", gauge.run(groups.run(circles, server.port, load, groups100.Member))
+    yield from _of_people(options)
+
+
+def _of_people(options: argparse.Namespace) -> Iterator[tuple[str, dict]]:
+    few = argparse.Namespace(**vars(options) | {"users": 30, "conversations": 6, "messages": 3, "repeat": 2})
+    yield from receipts.measure(few)
+    yield from conversations.measure(few)

@@ -15,9 +15,14 @@ from sqlalchemy import Engine, event
 from bridge.changes import ChangePoller
 from bridge.decide import SMALL_LIMIT
 from bridge.durable import Inbox, Members, Sessions
+from bridge.entries import MAX_MEMBERS
 from bridge.eraser import Eraser
+from bridge.expiry import Sweeper
+from bridge.live import LiveNews
 from bridge.ports import Outbound
+from bridge.presence import PresenceDesk, Timers
 from bridge.reads import Reads
+from bridge.receipts import EVERY_S
 from bridge.relay import Relay
 from bridge.store import meta, schema
 from bridge.store.checkpoint import Checkpointer
@@ -25,12 +30,14 @@ from bridge.store.engine import open_engine
 from bridge.store.failures import answering
 from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.lease import Lease, NullLease
+from bridge.store.live_store import LiveStore
 from bridge.store.read_store import ReadStore
 from bridge.store.relay_store import RelayStore
 from bridge.store.retention import DAY_MS, Retention
 from bridge.store.writer import Writer
 from bridge.witness import Seen, Witness, restored
 from pabal.ids import UserId
+from pabal.presence import Roster
 from pabal.ratelimit import RateLimiter
 
 READERS = 4
@@ -48,7 +55,8 @@ logger = logging.getLogger("pabal.bridge")
 class Bridge:
     """Everything between a broker and one database.
 
-    `relay`, `inbox` and `sessions` are the ports that the broker is given; `reads` serves polling.
+    `relay`, `inbox`, `members`, `presence` and `sessions` are the ports that the broker is given; `reads` serves
+    polling.
     """
 
     def __init__(
@@ -61,7 +69,10 @@ class Bridge:
         retention: Retention | None = None,
         small_limit: int = SMALL_LIMIT,
         recall_window_s: int = 0,
+        max_members: int = MAX_MEMBERS,
+        receipts_every_s: float = EVERY_S,
         faults: Faults = NO_FAULTS,
+        timers: Timers | None = None,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
         here on no other server can commit. `witness` is the file that remembers what was seen of the database.
@@ -77,17 +88,19 @@ class Bridge:
             _tune_committer(self._writer)
             begun = begin(self._writer, self._witness)
         self._generation = begun.batch // meta.GENERATION
-        self._store = ReadStore(self._reader)
+        self._store = ReadStore(self._reader, faults.now_ms)
         self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
         self._eraser: Eraser | None = None
         self._events_days = (retention or Retention()).events_days
         self._now_ms = faults.now_ms
+        self._sweeper: Sweeper | None = None
         self._watching: asyncio.Task[None] | None = None
         self._stopped = False
         self._checkpointer = _checkpointer(self._writer)
         self._lost = asyncio.Event()
-        self.reads = Reads(self._store, begun.epoch)
+        self.roster = Roster()
+        self.reads = Reads(self._store, begun.epoch, faults.now_ms, self.roster.state_of)
         self._relay_store = RelayStore(
             Writer(self._writer, self._lease, begun.batch, faults),
             epoch=begun.epoch,
@@ -95,7 +108,14 @@ class Bridge:
             retention=retention,
             small_limit=small_limit,
             recall_window_ms=recall_window_s * 1000,
+            max_members=max_members,
             faults=faults,
+        )
+        self.live = LiveNews(
+            LiveStore(self._reader),
+            self._executor,
+            now_ms=faults.now_ms,
+            receipts_every_s=receipts_every_s,
         )
         self.relay = Relay(
             self._relay_store,
@@ -104,10 +124,14 @@ class Bridge:
             limiter=limiter,
             on_lost=self._lost.set,
             faults=faults,
+            live=self.live,
         )
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)
         self.sessions = Sessions(self.relay, self._store, self._executor)
+        self.presence = PresenceDesk(
+            self.roster, self._store, self._executor, self.relay, now_ms=faults.now_ms, timers=timers
+        )
 
     async def start(self, outbound: Outbound) -> None:
         """Begin to commit, and hand the broker what a crash may have kept from it."""
@@ -129,8 +153,12 @@ class Bridge:
             outbound,
             events_since=lambda: self._now_ms() - self._events_days * DAY_MS,
         )
+        self.live.start(outbound, self.relay.commit)
         self._changes = ChangePoller(self._store, self._executor, outbound, self._eraser.wake)
         await self._changes.start()
+        self._sweeper = Sweeper(self._store, self._executor, self.relay)
+        self._sweeper.start()
+        await self.presence.start(outbound)
         self._eraser.start()
         self._watching = loop.create_task(self._watch())
 
@@ -156,9 +184,13 @@ class Bridge:
             await self._changes.stop()
         if self._eraser is not None:
             await self._eraser.stop()
+        if self._sweeper is not None:
+            await self._sweeper.stop()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
+        await self.presence.stop()
+        await self.live.stop()
         await self.relay.stop()
         if not self._lost.is_set():
             self._remember()

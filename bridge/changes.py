@@ -77,6 +77,8 @@ class ChangePoller:
             self._outbound.forget(change.user, change.device)
             if change.device is None:
                 self._on_deleted()
+        elif change.kind == "related":
+            self._outbound.review(change.user)
         else:
             self._outbound.kick(change.user, change.device, change.reason, change.credential)
 

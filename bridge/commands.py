@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from bridge.group_commands import GroupCommand, GroupLogCommand
+from bridge.people_commands import PeopleCommand
 from bridge.ports import QueueChanges, Retained, Source, StoredSession
 from pabal import codec, ids
 from pabal import messages as m
@@ -37,6 +39,9 @@ class SendCommand(msgspec.Struct, frozen=True, gc=False):
     body: str | None
     reply_to: int | None
     mentions: Sequence[str]
+    # The conversation and number of what is forwarded, and for how long the content is kept.
+    forward_of: tuple[ConvId, int] | None = None
+    lifetime_ms: int | None = None
 
     @property
     def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
@@ -53,6 +58,8 @@ class CreateGroup(msgspec.Struct, frozen=True, gc=False):
     digest: str
     name: str
     members: Sequence[UserId]
+    history: Literal["join", "all"] = "join"
+    posting: Literal["all", "admins"] = "all"
 
     @property
     def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
@@ -60,7 +67,7 @@ class CreateGroup(msgspec.Struct, frozen=True, gc=False):
 
 
 class ChangeMember(msgspec.Struct, frozen=True, gc=False):
-    """Somebody (`target`) joins, leaves or is removed."""
+    """Somebody (`target`) joins, leaves or is removed. `role`: as what, or of a member the new one."""
 
     user: UserId
     device: DeviceId
@@ -69,6 +76,7 @@ class ChangeMember(msgspec.Struct, frozen=True, gc=False):
     digest: str
     action: Literal["joined", "left", "removed"]
     target: UserId
+    role: m.Role | None = None
 
     @property
     def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
@@ -109,6 +117,22 @@ class DropMember(msgspec.Struct, frozen=True, gc=False):
         return (self.conv, self.user, self.device, self.request_id)
 
 
+class ExpireMessage(ChangeMessage, frozen=True, gc=False):
+    """The time of a message is over: the server itself takes its content away, in the name of who wrote it (`user`).
+    There is no device behind it, and nobody waits for a reply.
+    """
+
+
+class HideMessage(msgspec.Struct, frozen=True, gc=False):
+    """A user hides a message from the own view; no entry, and nobody else is told."""
+
+    user: UserId
+    device: DeviceId
+    request_id: str | None
+    conv: ConvId
+    target: int
+
+
 class ReadCommand(msgspec.Struct, frozen=True, gc=False):
     user: UserId
     device: DeviceId
@@ -146,6 +170,26 @@ class SaveQueues:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkDelivered:
+    """What reached users, as was found by what their devices acknowledged: `marks` are `(conv, user, message_id)`,
+    `upto` says how far each inbox was looked through.
+    """
+
+    marks: Sequence[tuple[str, str, int]]
+    upto: Sequence[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class SavePresence:
+    """`shown` is what others are told of users, empty where nobody need be told anything any longer, and `seen` when
+    devices were here last, in milliseconds since 1970.
+    """
+
+    shown: Sequence[tuple[UserId, str]]
+    seen: Sequence[tuple[UserId, DeviceId, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class EraseEntries:
     """What this user wrote with a message_id above `after` and up to `upto`, and its reactions to those."""
 
@@ -153,6 +197,16 @@ class EraseEntries:
     conv: ConvId
     after: int
     upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class EraseContacts:
+    """That this user and those others were, or asked to be, contacts; whom of them it blocked; what it wrote to them
+    when it asked.
+    """
+
+    user: UserId
+    others: Sequence[UserId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +232,11 @@ class ForgetEvents:
     limit: int
 
 
-LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | DropMember
+LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | GroupLogCommand | DropMember
 """What makes an entry in a conversation, and is known again by its id."""
-Entry = LogCommand | ReadCommand | AckCommand
-Erasure = EraseEntries | EraseInbox | EndErasure | ForgetEvents
-Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | Erasure
+Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand | GroupCommand | HideMessage
+Erasure = EraseEntries | EraseInbox | EraseContacts | EndErasure | ForgetEvents
+Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | MarkDelivered | SavePresence | Erasure
 Command = Entry | Upkeep
 
 
@@ -191,9 +245,8 @@ def check_send(source: Source, request: m.Send) -> SendCommand:
 
     Raises: errors.PabalError, the refusal.
     """
-    for name in ("forward_of", "expires_in", "attachments"):
-        if getattr(request, name) is not None:
-            raise BadRequest("this server does not offer it yet", field=name)
+    if request.attachments is not None:
+        raise BadRequest("this server does not offer it yet", field="attachments")
     for name in ("id", "kind", "text"):
         if "\0" in (getattr(request, name) or ""):
             # PostgreSQL has no place for it, and SQLite would end the text there.
@@ -201,12 +254,23 @@ def check_send(source: Source, request: m.Send) -> SendCommand:
     if request.to is not None:
         conv = ids.direct(source.user, ids.parse_user(request.to, field="to"))
     else:
-        conv = _own_conv(source, request.conv)
+        conv = own_conv(source, request.conv)
     mentions = [
         name if name == EVERYBODY else ids.parse_user(name, field="mentions") for name in request.mentions
     ]
     body = None if request.body is None else codec.encode(request.body).decode()
-    content = (conv, request.kind, request.text, request.body, request.reply_to, mentions)
+    content: Sequence[object] = (
+        conv, request.kind, request.text, request.body, request.reply_to, mentions,
+    )  # fmt: skip
+    forward_of = None
+    if request.forward_of is not None:
+        forward_of = (
+            own_conv(source, request.forward_of.conv, field="forward_of"),
+            request.forward_of.message_id,
+        )
+    if forward_of is not None or request.expires_in is not None:
+        # Others keep the digest that they had before there were these fields.
+        content = (*content, forward_of, request.expires_in)
     return SendCommand(
         source.user,
         source.device,
@@ -218,12 +282,20 @@ def check_send(source: Source, request: m.Send) -> SendCommand:
         body,
         request.reply_to,
         mentions,
+        forward_of,
+        None if request.expires_in is None else request.expires_in * 1000,
     )
+
+
+def check_hide(source: Source, request: m.Delete) -> HideMessage:
+    """Raises: errors.PabalError, the refusal."""
+    conv = own_conv(source, request.conv)
+    return HideMessage(source.user, source.device, request.id, conv, request.target)
 
 
 def check_change(source: Source, request: m.Edit | m.Recall | m.React) -> ChangeMessage:
     """Raises: errors.PabalError, the refusal."""
-    conv, target = _own_conv(source, request.conv), request.target
+    conv, target = own_conv(source, request.conv), request.target
     action: Literal["edited", "recalled", "reaction"]
     text, body, emoji, removed = None, None, None, False
     match request:
@@ -254,11 +326,11 @@ def check_change(source: Source, request: m.Edit | m.Recall | m.React) -> Change
     )
 
 
-def _own_conv(source: Source, conv: str | None) -> ConvId:
+def own_conv(source: Source, conv: str | None, field: str = "conv") -> ConvId:
     """Raises: BadRequest, NotAMember."""
-    parsed = ids.parse_conv(conv)
+    parsed = ids.parse_conv(conv, field=field)
     if ids.is_direct(parsed) and source.user not in ids.members_of(parsed):
-        raise NotAMember("this conversation is between others", field="conv")
+        raise NotAMember("this conversation is between others", field=field)
     return parsed
 
 
@@ -276,7 +348,10 @@ def check_group_create(source: Source, request: m.GroupCreate) -> CreateGroup:
     else:
         whose = codec.canonical([source.user, source.device, request.id])
         random = blake2b(whose, digest_size=8, person=b"pabal group").digest()
-    content = (request.name, sorted(members))
+    content: tuple[object, ...] = (request.name, sorted(members))
+    if (request.history, request.posting) != ("join", "all"):
+        # Others keep the digest that they had before there were these fields.
+        content = (*content, request.history, request.posting)
     return CreateGroup(
         source.user,
         source.device,
@@ -285,6 +360,8 @@ def check_group_create(source: Source, request: m.GroupCreate) -> CreateGroup:
         _digest_of(request, content),
         request.name,
         members,
+        request.history,
+        request.posting,
     )
 
 
@@ -294,9 +371,10 @@ def check_member_change(source: Source, request: m.GroupAdd | m.GroupRemove | m.
     if ids.is_direct(conv):
         raise BadRequest("a direct conversation has its two members for ever", field="conv")
     action: Literal["joined", "left", "removed"]
+    role: m.Role | None = None
     match request:
         case m.GroupAdd():
-            action, target = "joined", ids.parse_user(request.user)
+            action, target, role = "joined", ids.parse_user(request.user), request.role
         case m.GroupRemove():
             target = ids.parse_user(request.user)
             action = "left" if target == source.user else "removed"
@@ -307,9 +385,10 @@ def check_member_change(source: Source, request: m.GroupAdd | m.GroupRemove | m.
         source.device,
         request.id,
         conv,
-        _digest_of(request, (conv, action, target)),
+        _digest_of(request, (conv, action, target) if role is None else (conv, action, target, role)),
         action,
         target,
+        role,
     )
 
 
@@ -319,7 +398,7 @@ def _digest_of(request: m.Request, content: Sequence[object]) -> str:
 
 def check_read(source: Source, request: m.Read) -> ReadCommand:
     """Raises: errors.PabalError, the refusal."""
-    conv = _own_conv(source, request.conv)
+    conv = own_conv(source, request.conv)
     return ReadCommand(source.user, source.device, request.id, conv, request.message_id)
 
 

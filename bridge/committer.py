@@ -21,6 +21,7 @@ from bridge.figures import Figures
 from bridge.store.failures import Conflicted, Disconnected, InDoubt, LeaseLost, answering
 from bridge.store.relay_store import Batch, Committed
 from pabal.errors import PabalError, Unavailable
+from pabal.ids import ConvId, UserId
 
 logger = logging.getLogger("pabal.bridge")
 
@@ -187,4 +188,13 @@ def merged(one: Committed, other: Committed) -> Committed:
         deliveries,
         [*one.rooms, *other.rooms],
         [*one.left, *other.left],
+        [*one.related, *other.related],
+        _either(one.moved, other.moved),
+        {user: max(seq, one.arrived.get(user, 0)) for user, seq in (one.arrived | other.arrived).items()},
     )
+
+
+def _either(
+    one: dict[tuple[ConvId, UserId], int], other: dict[tuple[ConvId, UserId], int]
+) -> dict[tuple[ConvId, UserId], int]:
+    return {key: one.get(key, 0) | other.get(key, 0) for key in one | other}

@@ -14,16 +14,37 @@ from bridge.commands import (
     Command,
     CreateGroup,
     DropMember,
-    Entry,
+    ExpireMessage,
+    HideMessage,
     ReadCommand,
     SendCommand,
 )
 from bridge.drop_rules import drop_member
-from bridge.entries import Batch, again, answer, append, copy_to
+from bridge.entries import MAX_MEMBERS, Batch, again, answer, append, copy_to, done
 from bridge.facts import Conversation, Facts
-from bridge.group_rules import change_member, create_group
-from bridge.message_rules import change_message
+from bridge.group_commands import (
+    DissolveGroup,
+    EndInvite,
+    JoinByInvite,
+    MakeInvite,
+    MuteConversation,
+    SilenceMember,
+    UpdateGroup,
+)
+from bridge.group_rules import create_group
+from bridge.hide_rules import hide_message
+from bridge.invite_rules import end_invite, join_by_invite, make_invite
+from bridge.message_rules import change_message, expire_message
+from bridge.mute_rules import mute_conversation
+from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
+from bridge.people_rules import change_block, change_contact, check_writes
 from bridge.plan import Extra, InboxEntry, Plan, ReadRow
+from bridge.receipt_marks import moved_by_reading, note_mentions
+from bridge.report_rules import make_report
+from bridge.role_rules import add_or_promote
+from bridge.send_rules import check_everybody, check_reply, content_of, expiry_of
+from bridge.settings_rules import dissolve_group, update_group
+from bridge.speech_rules import check_speech, silence_member
 from bridge.updates import mention_update, raw_body
 from pabal import codec, ids
 from pabal import messages as m
@@ -41,9 +62,10 @@ def decide(
     ts: int,
     small_limit: int = SMALL_LIMIT,
     recall_window_ms: int = 0,
+    max_members: int = MAX_MEMBERS,
 ) -> Plan:
     """Outcomes are in the order of the commands. `ts` is the commit's time in milliseconds."""
-    batch = Batch(facts, Plan(), epoch, ts, small_limit, recall_window_ms)
+    batch = Batch(facts, Plan(), epoch, ts, small_limit, recall_window_ms, max_members)
     outcomes = batch.plan.outcomes
     for command in commands:
         try:
@@ -64,8 +86,10 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
     if command.user not in batch.facts.accounts:
         raise Unauthorized("this account is not active")
     state, recipients = _recipients(batch, command)
-    if command.reply_to is not None and command.reply_to > state.head:
-        raise NotFound("no such message in this conversation", field="reply_to")
+    check_reply(batch, command, state)
+    check_everybody(batch, command)
+    content, forward_of = content_of(batch, command)
+    expires = expiry_of(batch, command)
     if state.kind == "direct" and state.head == 0:
         for user in recipients:
             batch.plan.reads[command.conv, user] = ReadRow(command.conv, user, 0, 0)
@@ -74,21 +98,26 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
         command,
         state,
         "message",
-        kind=command.kind,
-        text=command.text,
-        body=command.body,
-        extra=_extra(command),
+        kind=content.kind,
+        text=content.text,
+        body=content.body,
+        extra=_extra(command, forward_of),
+        expires=expires,
     )
+    if command.mentions:
+        note_mentions(batch, command, message_id)
     update = m.MessageUpdate(
         ts=batch.ts,
         conv=command.conv,
         message_id=message_id,
         from_=command.user,
-        kind=command.kind,
-        text=command.text,
-        body=raw_body(command.body),
+        kind=content.kind,
+        text=content.text,
+        body=raw_body(content.body),
         reply_to=command.reply_to,
         mentions=list(command.mentions),
+        forward_of=forward_of,
+        expires=expires,
     )
     if state.is_large:
         batch.plan.rooms.append((command.conv, codec.room_entry(update)))
@@ -101,7 +130,7 @@ def _send(batch: Batch, command: SendCommand) -> bytes | None:
 def _recipients(batch: Batch, command: SendCommand) -> tuple[Conversation, Sequence[UserId]]:
     """The conversation, and who gets a copy.
 
-    Raises: NotFound, NotAMember.
+    Raises: NotFound, NotAMember, Blocked, Forbidden.
     """
     conv, facts = command.conv, batch.facts
     state = facts.conversations.get(conv)
@@ -111,11 +140,13 @@ def _recipients(batch: Batch, command: SendCommand) -> tuple[Conversation, Seque
         members = facts.roles.get(conv, {})
         if command.user not in members:
             raise NotAMember("you are not in this group", field="conv")
+        check_speech(batch, conv, command.user)
         return state, list(members)
     members_of = ids.members_of(conv)
     for user in members_of:
         if user not in facts.accounts:
             raise NotFound(f"no such user {user!r}", field="to")
+    check_writes(facts.people, conv, command.user)
     if state is None:
         state = facts.conversations[conv] = Conversation("direct", "small", 0, 0)
     return state, members_of
@@ -129,10 +160,10 @@ def _tell_mentioned(batch: Batch, command: SendCommand, update: m.MessageUpdate)
         copy_to(batch, command, named, mention_update(update))
 
 
-def _extra(command: SendCommand) -> Extra | None:
-    if command.reply_to is None and not command.mentions:
+def _extra(command: SendCommand, forward_of: m.Forwarded | None) -> Extra | None:
+    if command.reply_to is None and not command.mentions and forward_of is None:
         return None
-    return Extra(reply_to=command.reply_to, mentions=list(command.mentions))
+    return Extra(reply_to=command.reply_to, mentions=list(command.mentions), forward_of=forward_of)
 
 
 def _read(batch: Batch, command: ReadCommand) -> bytes | None:
@@ -146,6 +177,7 @@ def _read(batch: Batch, command: ReadCommand) -> bytes | None:
         raise NotFound("no such message", field="message_id")
     if command.message_id > before:
         plan.reads[conv, user] = ReadRow(conv, user, command.message_id, ordinal)
+        moved_by_reading(batch, command)
         update = m.ReadUpdate(ts=batch.ts, conv=conv, message_id=command.message_id)
         tail = codec.update_tail(batch.epoch, update)
         data = codec.encode(update).decode()
@@ -162,10 +194,6 @@ def _ack(batch: Batch, command: AckCommand) -> bytes | None:
     return done(command)
 
 
-def done(command: Entry) -> bytes | None:
-    return None if command.request_id is None else codec.encode(m.Done(re=command.request_id))
-
-
 # The rest is the broker's own upkeep, which needs no decision.
 _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     SendCommand: _send,
@@ -173,6 +201,18 @@ _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     ReadCommand: _read,
     AckCommand: _ack,
     CreateGroup: create_group,
-    ChangeMember: change_member,
     DropMember: drop_member,
+    ChangeContact: change_contact,
+    ChangeBlock: change_block,
+    MakeReport: make_report,
+    ChangeMember: add_or_promote,
+    UpdateGroup: update_group,
+    DissolveGroup: dissolve_group,
+    SilenceMember: silence_member,
+    MuteConversation: mute_conversation,
+    MakeInvite: make_invite,
+    EndInvite: end_invite,
+    JoinByInvite: join_by_invite,
+    ExpireMessage: expire_message,
+    HideMessage: hide_message,
 }

@@ -1,7 +1,7 @@
 """The bridge's side of the broker's storage ports: sessions, retained messages, and the inbox to read on from."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -41,9 +41,12 @@ class Members:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._reads.in_room, user, conv)
 
-    async def sees_presence(self, viewer: UserId, of: UserId) -> bool:  # noqa: ARG002 -- the port's signature
-        """Nobody yet: presence is published to accepted contacts, and there are no contacts yet."""
-        return False
+    async def sees_presence(self, viewer: UserId, of: UserId) -> bool:
+        return of in await self.visible_to(viewer, (of,))
+
+    async def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._reads.visible_to, viewer, users)
 
 
 class Sessions:
@@ -88,6 +91,9 @@ class Sessions:
 
     def moved(self, client_id: str, user: UserId, device: DeviceId, position: int) -> None:
         self._relay.moved(client_id, user, device, position)
+
+    def arrived(self, user: UserId, position: int) -> None:
+        self._relay.arrived(user, position)
 
     async def save_retained(self, retained: Retained) -> None:
         await self._relay.commit(SaveRetained(retained))

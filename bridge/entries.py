@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bridge.commands import LogCommand
+from bridge.commands import Entry, LogCommand
 from bridge.facts import Conversation, Facts, Known, Target
 from bridge.plan import Extra, InboxEntry, MessageRow, Plan, ReadRow
 from pabal import codec, ids
 from pabal import messages as m
 from pabal.errors import Conflict
 from pabal.ids import UserId
+
+# Whoever sends into a large group is heard by all of them at once.
+MAX_MEMBERS = 10_000
 
 
 @dataclass(slots=True)
@@ -22,6 +25,7 @@ class Batch:
     ts: int
     small_limit: int
     recall_window_ms: int = 0
+    max_members: int = MAX_MEMBERS
 
 
 def again(command: LogCommand, facts: Facts) -> tuple[Known, bytes | None] | None:
@@ -47,6 +51,11 @@ def answer(command: LogCommand, message_id: int, ts: int, *, dup: bool) -> bytes
     )
 
 
+def done(command: Entry) -> bytes | None:
+    """It is so, and nothing more is to be said."""
+    return None if command.request_id is None else codec.encode(m.Done(re=command.request_id))
+
+
 def append(
     batch: Batch,
     command: LogCommand,
@@ -58,6 +67,7 @@ def append(
     body: str | None = None,
     extra: Extra | None = None,
     target: int | None = None,
+    expires: int | None = None,
     first: bool = True,
 ) -> int:
     """Give the entry its number and its row. Returns the message_id.
@@ -89,9 +99,10 @@ def append(
             None if extra is None else codec.encode(extra).decode(),
             batch.ts,
             target,
+            expires,
         )
     )
-    facts.targets[conv, message_id] = Target(command.user, type_, batch.ts)
+    facts.targets[conv, message_id] = Target(command.user, type_, batch.ts, expires=expires)
     if target is None:
         plan.reads[conv, command.user] = ReadRow(conv, command.user, message_id, state.ordinal)
     if request_id is not None:
@@ -109,6 +120,6 @@ def copy_to(
     conv, message_id = update.conv, update.message_id
     for user in users:
         theirs = tail
-        if user == author:
+        if user == author and command.device:  # no device asked for what the server does itself
             theirs = codec.with_sender_fields(tail, command.device, command.request_id)
         inbox.append(InboxEntry(user, str(type_), conv, message_id, None, theirs))

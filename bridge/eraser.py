@@ -12,7 +12,15 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import TypeVar
 
-from bridge.commands import Command, DropMember, EndErasure, EraseEntries, EraseInbox, ForgetEvents
+from bridge.commands import (
+    Command,
+    DropMember,
+    EndErasure,
+    EraseContacts,
+    EraseEntries,
+    EraseInbox,
+    ForgetEvents,
+)
 from bridge.ports import Outbound
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore, Snapshot
@@ -25,6 +33,8 @@ logger = logging.getLogger("pabal.bridge")
 # Entries of a conversation, updates of an inbox or events in one step: some milliseconds.
 ENTRIES = 500
 PAGE = 200
+# Each of them may have a long inbox to look through.
+CONTACTS = 5
 # After a failure it is tried again, and old events are looked for.
 AGAIN_S = 1.0
 ROUND_S = 3600.0
@@ -95,6 +105,9 @@ class Eraser:
                 for begin in windows(head):
                     await self._commit(EraseEntries(user, conv, begin, begin + ENTRIES))
             after = page[-1][0]
+        met = await self._read(lambda snapshot: sorted(snapshot.acquaintances(user)))
+        for first in range(0, len(met), CONTACTS):
+            await self._commit(EraseContacts(user, met[first : first + CONTACTS]))
         while await self._commit(EraseInbox(user, ENTRIES)):
             pass
         await self._commit(EndErasure(user))

@@ -13,6 +13,7 @@ from msgspec import Raw
 from bridge.accounts.service import Accounts
 from bridge.accounts.values import Profile
 from bridge.store.audit_log import AuditEvent
+from pabal import messages as m
 from pabal.errors import NotAMember, NotFound
 from pabal.ids import ConvId, UserId
 
@@ -24,10 +25,13 @@ profile.json              what is known of the person
 devices.json              its devices; secrets are not kept by the server, only their hashes, which are left out
 sessions.json             logins that live, without their tokens
 security.json             what happened to the account, newest first
+privacy.json              what it has chosen that others may do and see
+contacts.json             its contacts, and requests that wait
+blocks.json               whom it has blocked
 conversations.json        the conversations that it is in
 messages/CONVERSATION.json    all entries of each that it may see, oldest first, in their newest state
 reactions/CONVERSATION.json   its own reactions there: to which message, and what
-{more}
+
 Each file is JSON in UTF-8: one object, or one array. Times are milliseconds since 1970 UTC. The fields are those of the
 protocol's replies. An entry is a message, or a change of one, of members or of settings; "recalled": true is what is left of a
 message that was taken back.
@@ -48,6 +52,14 @@ class ExportReads(Protocol):
     ) -> list[tuple[int, str]]:
         """Raises: NotAMember, NotFound."""
         ...
+
+
+class ExportPeople(Protocol):
+    """What an export reads of people, by their names."""
+
+    def contacts(self, user: UserId, after: UserId | None, limit: int) -> m.ContactPage: ...
+
+    def blocks(self, user: UserId, after: UserId | None, limit: int) -> m.BlockPage: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +91,19 @@ class _Entries(msgspec.Struct, frozen=True):
 class Export:
     """The files of one account. `shown` writes a time for people."""
 
-    def __init__(self, accounts: Accounts, reads: ExportReads, shown: Callable[[int], str]) -> None:
+    def __init__(
+        self, accounts: Accounts, reads: ExportReads, people: ExportPeople, shown: Callable[[int], str]
+    ) -> None:
         self._accounts = accounts
         self._reads = reads
+        self._people = people
         self._shown = shown
 
     def files(self, user: UserId, now_ms: int) -> Iterator[ExportFile]:
         """Raises: NotFound before the first, if there is no such account; errors.Unavailable at any time."""
         profile = self._accounts.look_up(user)
-        parts = self._about(user, profile)
-        more = "".join(f"{name:<26}{about}\n" for name, about, _content in parts[4:])
-        yield _file("README.txt", README.format(user=user, when=self._shown(now_ms), more=more).encode())
-        for name, _about, content in parts:
+        yield ExportFile("README.txt", [README.format(user=user, when=self._shown(now_ms)).encode()])
+        for name, content in self._about(user, profile):
             yield ExportFile(name, content)
         yield ExportFile("conversations.json", _array(self._conversations(user)))
         for raw in self._conversations(user):
@@ -98,15 +111,36 @@ class Export:
             yield ExportFile(f"messages/{conv}.json", _array(self._entries(user, conv)))
             yield ExportFile(f"reactions/{conv}.json", _array(self._reactions(user, conv)))
 
-    def _about(self, user: UserId, profile: Profile) -> list[tuple[str, str, Iterable[bytes]]]:
-        """`(name, what it is, content)` of what is not in conversations. From the fifth on they are in the README."""
+    def _about(self, user: UserId, profile: Profile) -> list[tuple[str, Iterable[bytes]]]:
+        """What is not in conversations."""
         accounts = self._accounts
         return [
-            ("profile.json", "", [_json(_profile(profile))]),
-            ("devices.json", "", _array(_json(one) for one in accounts.list_devices(user))),
-            ("sessions.json", "", _array(_json(one) for one in accounts.list_sessions(user))),
-            ("security.json", "", _array(_json(_event(one)) for one in self._events(user))),
+            ("profile.json", [_json(_profile(profile))]),
+            ("privacy.json", [_json(profile.privacy)]),
+            ("devices.json", _array(_json(one) for one in accounts.list_devices(user))),
+            ("sessions.json", _array(_json(one) for one in accounts.list_sessions(user))),
+            ("contacts.json", _array(_json(one) for one in self._contacts(user))),
+            ("blocks.json", _array(_json(one) for one in self._blocks(user))),
+            ("security.json", _array(_json(_event(one)) for one in self._events(user))),
         ]
+
+    def _contacts(self, user: UserId) -> Iterator[m.Contact]:
+        after: UserId | None = None
+        more = True
+        while more:
+            page = self._people.contacts(user, after, PAGE)
+            yield from page.contacts
+            more = page.more and bool(page.contacts)
+            after = UserId(page.contacts[-1].user) if page.contacts else None
+
+    def _blocks(self, user: UserId) -> Iterator[m.BlockedUser]:
+        after: UserId | None = None
+        more = True
+        while more:
+            page = self._people.blocks(user, after, PAGE)
+            yield from page.blocks
+            more = page.more and bool(page.blocks)
+            after = UserId(page.blocks[-1].user) if page.blocks else None
 
     def _events(self, user: UserId) -> Iterator[AuditEvent]:
         before: int | None = None
@@ -150,10 +184,6 @@ class Export:
             if len(page) < PAGE:
                 return
             after = page[-1]
-
-
-def _file(name: str, content: bytes) -> ExportFile:
-    return ExportFile(name, [content])
 
 
 def _array(items: Iterable[bytes | Raw]) -> Iterator[bytes]:

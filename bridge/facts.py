@@ -11,11 +11,25 @@ from bridge.commands import (
     Command,
     CreateGroup,
     DropMember,
+    HideMessage,
     ReadCommand,
     SendCommand,
 )
+from bridge.group_commands import (
+    DissolveGroup,
+    EndInvite,
+    GroupCommand,
+    JoinByInvite,
+    MakeInvite,
+    MuteConversation,
+    SilenceMember,
+    UpdateGroup,
+)
+from bridge.group_facts import GroupFacts, GroupWanted, want_group
+from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
+from bridge.people_facts import PeopleFacts, PeopleWanted, want_people
 from pabal import ids
-from pabal.ids import ConvId, UserId
+from pabal.ids import ConvId, DeviceId, UserId
 
 Key = tuple[str, str, str, str | None]
 Mode = Literal["small", "large"]
@@ -28,6 +42,8 @@ class Conversation:
     head: int
     ordinal: int
     name: str | None = None
+    history: Literal["join", "all"] = "join"
+    posting: Literal["all", "admins"] = "all"
 
     @property
     def is_large(self) -> bool:
@@ -51,6 +67,16 @@ class Target:
     type: str
     ts: int
     recalled: bool = False
+    expires: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says."""
+
+    kind: str
+    text: str | None
+    body: str | None
 
 
 @dataclass(slots=True)
@@ -65,16 +91,22 @@ class Facts:
     conversations: dict[ConvId, Conversation] = field(default_factory=dict)
     known: dict[Key, Known] = field(default_factory=dict)
     accounts: set[UserId] = field(default_factory=set)
-    # Of those that were asked about, who has deleted their account.
-    gone: set[UserId] = field(default_factory=set)
+    # Who may have to own a group after its owner: admins first, and those who are in it for longest.
+    heirs: dict[ConvId, list[UserId]] = field(default_factory=dict)
     heads: dict[UserId, int] = field(default_factory=dict)
     read_upto: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
+    delivered_upto: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
     ordinals: dict[tuple[ConvId, int], int] = field(default_factory=dict)
     roles: dict[ConvId, dict[UserId, str]] = field(default_factory=dict)
     visible_from: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
     latest_join: dict[ConvId, int] = field(default_factory=dict)
     targets: dict[tuple[ConvId, int], Target] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId], set[str]] = field(default_factory=dict)
+    people: PeopleFacts = field(default_factory=PeopleFacts)
+    group: GroupFacts = field(default_factory=GroupFacts)
+    # What is forwarded in this batch; and which messages who of its users has hidden from the own view.
+    contents: dict[tuple[ConvId, int], Content] = field(default_factory=dict)
+    hidden: set[tuple[ConvId, int, UserId]] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -95,13 +127,18 @@ class Wanted:
     reactions: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     # Groups that somebody leaves who may have to be succeeded.
     successions: set[ConvId] = field(default_factory=set)
+    people: PeopleWanted = field(default_factory=PeopleWanted)
+    group: GroupWanted = field(default_factory=GroupWanted)
+    direct_contents: list[tuple[ConvId, int]] = field(default_factory=list)
+    group_contents: list[tuple[ConvId, int]] = field(default_factory=list)
+    hidden: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
 
     @property
     def groups(self) -> list[ConvId]:
         return sorted(conv for conv in self.conversations if not ids.is_direct(conv))
 
 
-def wanted(commands: Iterable[Command]) -> Wanted:
+def wanted(commands: Iterable[Command]) -> Wanted:  # noqa: C901 -- one case for each kind of command
     keys = Wanted()
     for command in commands:
         match command:
@@ -109,6 +146,10 @@ def wanted(commands: Iterable[Command]) -> Wanted:
                 _want_send(keys, command)
             case ChangeMessage():
                 _want_change(keys, command)
+            case HideMessage(user=user, conv=conv, target=target):
+                keys.accounts.add(user)
+                _want_message(keys, conv, target, user)
+                keys.hidden.append((conv, target, user))
             case ReadCommand(user=user, conv=conv, message_id=message_id):
                 keys.conversations.add(conv)
                 reads = keys.direct_reads if ids.is_direct(conv) else keys.group_reads
@@ -121,6 +162,12 @@ def wanted(commands: Iterable[Command]) -> Wanted:
                 keys.conversations.add(conv)
                 keys.members.add((conv, user))
                 keys.successions.add(conv)
+            case ChangeContact() | ChangeBlock() | MakeReport():
+                _want_people(keys, command)
+            case UpdateGroup() | DissolveGroup() | SilenceMember() | MakeInvite() | EndInvite():
+                _want_settings(keys, command)
+            case MuteConversation() | JoinByInvite():
+                _want_own(keys, command)
             case _:
                 pass
     return keys
@@ -130,6 +177,8 @@ def _want_send(keys: Wanted, command: SendCommand) -> None:
     conv = command.conv
     keys.conversations.add(conv)
     keys.accounts.add(command.user)
+    if command.forward_of is not None:
+        _want_forward(keys, command.user, *command.forward_of)
     if ids.is_direct(conv):
         keys.accounts.update(ids.members_of(conv))
         if command.request_id is not None:
@@ -141,20 +190,31 @@ def _want_send(keys: Wanted, command: SendCommand) -> None:
     keys.members.update((conv, UserId(name)) for name in command.mentions)
 
 
-def _want_change(keys: Wanted, command: ChangeMessage) -> None:
-    conv, target = command.conv, (command.conv, command.target, command.user)
+def _want_message(keys: Wanted, conv: ConvId, message_id: int, user: UserId) -> None:
+    """A message, and whether this user sees it."""
     is_direct = ids.is_direct(conv)
     keys.conversations.add(conv)
+    (keys.direct_targets if is_direct else keys.group_targets).append((conv, message_id, user))
+    if not is_direct:
+        keys.members.add((conv, user))
+
+
+def _want_forward(keys: Wanted, user: UserId, conv: ConvId, message_id: int) -> None:
+    _want_message(keys, conv, message_id, user)
+    (keys.direct_contents if ids.is_direct(conv) else keys.group_contents).append((conv, message_id))
+    keys.hidden.append((conv, message_id, user))
+
+
+def _want_change(keys: Wanted, command: ChangeMessage) -> None:
+    conv, target = command.conv, (command.conv, command.target, command.user)
     keys.accounts.add(command.user)
-    if is_direct:
+    if ids.is_direct(conv):
         keys.accounts.update(ids.members_of(conv))
-    (keys.direct_targets if is_direct else keys.group_targets).append(target)
+    _want_message(keys, *target)
     if command.action == "reaction":
         keys.reactions.append(target)
     if command.request_id is not None:
-        (keys.known_direct if is_direct else keys.known_group).append(command.key)
-    if not is_direct:
-        keys.members.add((conv, command.user))
+        (keys.known_direct if ids.is_direct(conv) else keys.known_group).append(command.key)
 
 
 def _want_group(keys: Wanted, command: CreateGroup | ChangeMember) -> None:
@@ -164,6 +224,60 @@ def _want_group(keys: Wanted, command: CreateGroup | ChangeMember) -> None:
         keys.known_group.append(command.key)
     if isinstance(command, CreateGroup):
         keys.accounts.update(command.members)
+        keys.people.meet(command.user, command.members)
     else:
         keys.accounts.add(command.target)
+        keys.people.meet(command.user, [command.target])
         keys.members.update({(command.conv, command.user), (command.conv, command.target)})
+        keys.group.counted.add(command.conv)
+        if command.action == "joined":
+            keys.group.former.add((command.conv, command.target))
+
+
+def _want_people(keys: Wanted, command: ChangeContact | ChangeBlock | MakeReport) -> None:
+    keys.accounts.add(command.user)
+    if not isinstance(command, MakeReport):
+        keys.accounts.add(command.other)
+        want_people(keys.people, command, direct=True)
+        return
+    if command.about is not None:
+        keys.accounts.add(command.about)
+    conv, is_direct = command.conv, command.conv is not None and ids.is_direct(command.conv)
+    if conv is not None:
+        keys.conversations.add(conv)
+        if not is_direct:
+            keys.members.add((conv, command.user))
+    want_people(keys.people, command, direct=is_direct)
+
+
+def _want_settings(keys: Wanted, command: GroupCommand) -> None:
+    if isinstance(command, MuteConversation | JoinByInvite):
+        return
+    keys.conversations.add(command.conv)
+    keys.accounts.add(command.user)
+    keys.members.add((command.conv, command.user))
+    want_group(keys.group, command)
+    if isinstance(command, SilenceMember):
+        keys.members.add((command.conv, command.target))
+    if isinstance(command, DissolveGroup):
+        keys.group.whole.add(command.conv)
+        keys.group.counted.add(command.conv)
+    if isinstance(command, UpdateGroup | DissolveGroup | SilenceMember) and command.request_id is not None:
+        keys.known_group.append(command.key)
+
+
+def _want_own(keys: Wanted, command: MuteConversation | JoinByInvite) -> None:
+    keys.accounts.add(command.user)
+    want_group(keys.group, command)
+    if isinstance(command, MuteConversation):
+        keys.conversations.add(command.conv)
+
+
+def want_join(keys: Wanted, conv: ConvId, user: UserId, device: DeviceId, request_id: str | None) -> None:
+    """What joining by a link needs, now that it is known which group that is."""
+    keys.conversations.add(conv)
+    keys.members.add((conv, user))
+    keys.group.counted.add(conv)
+    keys.group.former.add((conv, user))
+    if request_id is not None:
+        keys.known_group.append((conv, user, device, request_id))

@@ -14,12 +14,14 @@ class Figures:
         refused: requests of either kind that were not granted, by code.
         batches: requests in a transaction.
         commits: seconds that a transaction took, tried again or not.
+        users_online: how many users are shown as online or away.
     """
 
-    __slots__ = ("accepted", "batches", "commits", "refused")
+    __slots__ = ("accepted", "batches", "commits", "refused", "users_online")
 
     def __init__(self) -> None:
         self.accepted = 0
+        self.users_online = 0
         self.refused: dict[str, int] = {}
         self.batches = Histogram(BATCH_SIZES)
         self.commits = Histogram(COMMIT_SECONDS)

@@ -7,6 +7,9 @@ from typing import Any
 import msgspec
 
 from bridge.facts import Conversation, Mode
+from bridge.group_facts import GroupPlan
+from bridge.people_facts import PeoplePlan
+from pabal import messages as m
 from pabal.errors import PabalError
 from pabal.ids import ConvId, UserId
 
@@ -26,6 +29,7 @@ class MessageRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     extra: str | None
     ts: int
     target: int | None = None
+    expires_ts: int | None = None
 
 
 class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -38,9 +42,14 @@ class Extra(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str | None = None
     mode: Mode | None = None
     members: list[str] = []
-    role: str | None = None
+    role: Any = None
+    history: Any = None
+    posting: Any = None
+    until: int | None = None
     emoji: str | None = None
     removed: bool = False
+    forward_of: m.Forwarded | None = None
+    expired: bool = False
 
 
 class ReadRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -53,13 +62,14 @@ class ReadRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class JoinRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A member from this entry on, who has nothing unread yet."""
+    """A member from this entry on, who has nothing unread yet, and sees entries from `visible_from` on."""
 
     conv_id: str
     user_id: str
     from_id: int
     role: str
     read_ordinal: int
+    visible_from: int
 
 
 class LeaveRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -96,8 +106,10 @@ class InboxEntry(msgspec.Struct, frozen=True, gc=False):
 class Plan:
     """`outcomes` has one for each command: the reply, the refusal, or None where nothing is said.
 
-    `left` are members who lose the right to a room; `reactions` says of each which entry gave it,
-    or None if it is gone.
+    `left` are members who lose the right to a room; `related` are users of whom others may see less from now on
+    (contacts, blocks, small groups), looked at again when it is committed. `reactions` says of each which entry gave it,
+    or None if it is gone. `mentions` are who is named by which entry. `moved` are the marks that others may be told
+    of, with what did (`pabal.receipts`).
     """
 
     outcomes: list[bytes | PabalError | None] = field(default_factory=list)
@@ -110,9 +122,15 @@ class Plan:
     rooms: list[tuple[ConvId, bytes]] = field(default_factory=list)
     cursors: dict[tuple[str, str], int] = field(default_factory=dict)
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
+    related: list[UserId] = field(default_factory=list)
     contents: dict[tuple[ConvId, int], ContentRow] = field(default_factory=dict)
     reactions: dict[tuple[ConvId, int, UserId, str], int | None] = field(default_factory=dict)
+    people: PeoplePlan = field(default_factory=PeoplePlan)
     roles: dict[tuple[ConvId, UserId], str] = field(default_factory=dict)
+    group: GroupPlan = field(default_factory=GroupPlan)
+    hidden: list[tuple[UserId, ConvId, int]] = field(default_factory=list)
+    mentions: list[tuple[ConvId, str, int]] = field(default_factory=list)
+    moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

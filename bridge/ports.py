@@ -3,7 +3,7 @@
 All methods that are not `async` are called and answer in the broker's event loop thread, and return at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -76,6 +76,36 @@ class Outbound(Protocol):
         """
         ...
 
+    def announce(self, topic: str, payload: bytes, *, keep: bool) -> None:
+        """At QoS 0, to whoever is subscribed, and with `keep` to whoever subscribes before the next announcement.
+        In memory alone: it is announced again after a restart.
+        """
+        ...
+
+    def review(self, user: UserId) -> None:
+        """It has changed who sees this user. Soon, whoever follows its presence and may not any longer is told
+        `offline`, and follows it no longer.
+        """
+        ...
+
+
+class Presence(Protocol):
+    """What the broker tells of its connections; the bridge has one. Nothing here raises, or waits."""
+
+    def connected(self, user: UserId, device: DeviceId, client_id: str) -> None:
+        """An earlier connection of that client id has ended before."""
+        ...
+
+    def disconnected(self, user: UserId, device: DeviceId, client_id: str, *, clean: bool) -> None:
+        """`clean`: the client said that it goes."""
+        ...
+
+    def status(self, user: UserId, device: DeviceId, payload: bytes, *, will: bool) -> bool:
+        """What was published on the `status` topic of this device, or left there as a last will. Returns False if it
+        cannot be read.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class InboxPage:
@@ -102,6 +132,13 @@ class Directory(Protocol):
 
     async def sees_presence(self, viewer: UserId, of: UserId) -> bool:
         """Whether `of` lets `viewer` see when it is online.
+
+        Raises: errors.Unavailable if the database does not answer.
+        """
+        ...
+
+    async def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        """Which of them let `viewer` see when they are online.
 
         Raises: errors.Unavailable if the database does not answer.
         """
@@ -166,6 +203,12 @@ class SessionStore(Protocol):
 
     def moved(self, client_id: str, user: UserId, device: DeviceId, position: int) -> None:
         """The acknowledged prefix moved; durable within a second, also as the device's cursor. Never raises."""
+        ...
+
+    def arrived(self, user: UserId, position: int) -> None:
+        """A client without a session that is kept has everything of the inbox up to there, from where it began.
+        Never raises.
+        """
         ...
 
     async def save_retained(self, retained: Retained) -> None:

@@ -3,16 +3,20 @@
 Each answer is the JSON of a reply of `pabal.messages`, with `re` as given.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from bridge import updates
+from bridge.group_reads import group_page, invite_page
+from bridge.people_reads import PeopleReads
 from bridge.ports import InboxPage
 from bridge.store.failures import answering
+from bridge.store.faults import now_ms
 from bridge.store.read_store import ReadStore, Snapshot
 from pabal import codec, ids
 from pabal import messages as m
 from pabal.errors import BadRequest, NotAMember, NotFound
 from pabal.ids import ConvId, UserId
+from pabal.presence import State
 
 SNAPSHOT_CONVERSATIONS = 200
 
@@ -20,13 +24,27 @@ SNAPSHOT_CONVERSATIONS = 200
 class Reads:
     """Safe for use by several threads. Every method raises errors.Unavailable if the database fails."""
 
-    def __init__(self, store: ReadStore, epoch: str) -> None:
+    def __init__(
+        self,
+        store: ReadStore,
+        epoch: str,
+        clock_ms: Callable[[], int] = now_ms,
+        states: Callable[[UserId], State] = lambda _user: "offline",
+    ) -> None:
+        """`states` says of a user, in any thread, what others are told; only the committing process knows."""
         self._store = store
         self._epoch = epoch
+        self._states = states
+        self._people = PeopleReads(store)
+        self._clock_ms = clock_ms
 
     @property
     def epoch(self) -> str:
         return self._epoch
+
+    @property
+    def people(self) -> PeopleReads:
+        return self._people
 
     def head(self, user: UserId) -> int:
         """The newest seq of the inbox; 0 for an empty one."""
@@ -85,12 +103,12 @@ class Reads:
         with answering(), self._store.snapshot() as snapshot:
             head, first = _visible(snapshot, user, conv)
             if after is not None:
-                found = snapshot.after(conv, after, limit + 1, first=first)
+                found = snapshot.after(user, conv, after, limit + 1, first=first)
             else:
                 before = m.MAX_NUMBER if before is None else before
-                found = snapshot.before(conv, before, limit + 1, first=first)
+                found = snapshot.before(user, conv, before, limit + 1, first=first)
             found, longer = found[:limit], len(found) > limit
-            receipts = snapshot.receipts(conv)
+            receipts = snapshot.receipts(conv, user)
             items = _items(snapshot, user, conv, found, first)
         fitting = updates.within_bytes([codec.encode(item) for item in items], m.MAX_PAGE_BYTES)
         more = longer or fitting < len(found)
@@ -104,7 +122,7 @@ class Reads:
                 head=head,
                 items=items,
                 more=more,
-                receipts=[m.Receipt(user=u, delivered=d, read=r) for u, d, r in receipts],
+                receipts=receipts,
             )
         )
 
@@ -113,6 +131,48 @@ class Reads:
         with answering(), self._store.snapshot() as snapshot:
             listed, more = _summaries(snapshot, user, after or "", min(limit, m.MAX_HISTORY_LIMIT))
         return codec.encode(m.ConversationPage(re=re, conversations=listed, more=more))
+
+    def group(
+        self, user: UserId, conv: ConvId, after: str | None, limit: int, re: str | None = None
+    ) -> bytes:
+        """A GroupPage with the members after that name. Raises: NotFound, NotAMember."""
+        limit = min(limit, m.MAX_SYNC_LIMIT)
+        with answering(), self._store.snapshot() as snapshot:
+            return group_page(snapshot.groups, user, conv, after, limit, self._clock_ms(), re)
+
+    def invites(self, user: UserId, conv: ConvId, re: str | None = None) -> bytes:
+        """An InvitePage. Raises: NotFound, NotAMember, Forbidden."""
+        with answering(), self._store.snapshot() as snapshot:
+            return invite_page(snapshot.groups, user, conv, self._clock_ms(), re)
+
+    def presence(self, viewer: UserId, users: Sequence[UserId], re: str | None = None) -> bytes:
+        """A PresenceList."""
+        asked = list(dict.fromkeys(users))
+        with answering(), self._store.snapshot() as snapshot:
+            relations = snapshot.relations(viewer, asked)
+            shown = {user for user, of in relations.items() if user == viewer or of.shows_presence}
+            seen = snapshot.last_seen(
+                user for user, of in relations.items() if user == viewer or of.shows_last_seen
+            )
+        return codec.encode(
+            m.PresenceList(
+                re=re,
+                presence=[
+                    m.UserPresence(
+                        user=user,
+                        state=self._states(user) if user in shown else "offline",
+                        last_seen=seen.get(user),
+                    )
+                    for user in asked
+                ],
+            )
+        )
+
+    def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        """Whose presence this user may follow; everybody their own."""
+        with answering(), self._store.snapshot() as snapshot:
+            found = snapshot.relations(viewer, users)
+        return {user for user, of in found.items() if user == viewer or of.shows_presence}
 
     def my_reactions(
         self, user: UserId, conv: ConvId, after: tuple[int, str], limit: int
@@ -134,6 +194,7 @@ class Reads:
         keys = {(row.conv_id, row.message_id) for row in found if row.data is None}
         messages = snapshot.messages((c, i) for c, i in keys if c is not None and i is not None)
         targets = _targets(snapshot, messages.values())
+        _hide(snapshot, user, messages, targets)
         made = []
         for row in found:
             message = messages.get((row.conv_id or "", row.message_id or 0))
@@ -176,12 +237,22 @@ def _targets(
     return snapshot.messages((conv, target) for conv, target in wanted if target is not None)
 
 
+def _hide(snapshot: Snapshot, user: UserId, *found: dict[tuple[str, int], updates.StoredMessage]) -> None:
+    """Leave nothing of what this user has hidden from the own view."""
+    keys = {key for rows in found for key, row in rows.items() if row.type == "message"}
+    for key in snapshot.hidden(user, keys) if keys else ():
+        for rows in found:
+            if key in rows:
+                rows[key] = rows[key]._replace(text=None, body=None, hidden=True)
+
+
 def _items(
     snapshot: Snapshot, user: UserId, conv: ConvId, rows: Sequence[updates.StoredMessage], first: int
 ) -> list[m.Message]:
     if not rows:
         return []
     targets = _targets(snapshot, rows, first)
+    _hide(snapshot, user, targets)
     numbers = [row.message_id for row in rows]
     reactions: dict[int, list[tuple[str, str]]] = {}
     for message_id, emoji, by in snapshot.reactions(conv, min(numbers), max(numbers)):
@@ -204,9 +275,11 @@ def _summaries(
     more = len(mine) > limit
     mine = mine[:limit]
     found = snapshot.conversations(conv for conv, *_ in mine)
-    last = snapshot.newest((conv, first) for conv, _read, _ordinal, first in mine)
+    last = snapshot.newest(user, ((conv, first) for conv, _read, _ordinal, first, _muted in mine))
+    hidden = snapshot.hidden_above(user, [(conv, read) for conv, read, *_ in mine])
+    mentions = snapshot.mentions(user, [(conv, read) for conv, read, *_ in mine])
     listed = []
-    for conv, read, read_ordinal, _first in mine:
+    for conv, read, read_ordinal, _first, muted_until in mine:
         kind, mode, head, ordinal, name = found[conv]
         newest = last.get(conv)
         listed.append(
@@ -216,9 +289,11 @@ def _summaries(
                 mode="large" if mode == "large" else "small",
                 head=head,
                 read=read,
-                unread=ordinal - read_ordinal,
+                unread=ordinal - read_ordinal - hidden.get(conv, 0),
+                mentions=mentions.get(conv, 0),
                 name=name,
                 last=None if newest is None else updates.last_message(newest),
+                muted_until=muted_until,
             )
         )
     fitting = updates.within_bytes([codec.encode(summary) for summary in listed], m.MAX_PAGE_BYTES)

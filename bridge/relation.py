@@ -34,6 +34,16 @@ class Relation:
     def shows_profile(self) -> bool:
         return not self.is_apart and (self.contact or self.shares_group)
 
+    @property
+    def shows_presence(self) -> bool:
+        """To whom contacts may see it, it is seen in small groups too."""
+        who = self.privacy.presence
+        return self.allows(who) or (who == "contacts" and self.shares_group and not self.is_apart)
+
+    @property
+    def shows_last_seen(self) -> bool:
+        return self.allows(self.privacy.last_seen)
+
     def allows(self, who: Seen) -> bool:
         """Whether the viewer is among those whom a setting names."""
         if self.is_apart:

@@ -18,9 +18,10 @@ from bridge.commands import Command
 from bridge.committer import Committer, Store
 from bridge.jobs import Job, Packet, Upkeep
 from bridge.lanes import Lanes
+from bridge.live import NULL_LIVE, Live
 from bridge.ports import Outbound, Source, Ticket
 from bridge.reads import Reads
-from bridge.requests import SMALL, command_of, no_collecting, read, read_one, right_refusal
+from bridge.requests import SMALL, command_of, no_collecting, read, read_one, reads_only, right_refusal
 from bridge.store.failures import LeaseLost
 from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.relay_store import Batch, Committed
@@ -61,8 +62,9 @@ class Relay:
         on_lost: Callable[[], None] | None = None,
         stalled_s: float = STALLED_S,
         faults: Faults = NO_FAULTS,
+        live: Live = NULL_LIVE,
     ) -> None:
-        """`on_lost` is called, in the loop, when another server has taken the database over: nothing is committed
+        """`live` is told what others may hear that is kept nowhere. `on_lost` is called, in the loop, when another server has taken the database over: nothing is committed
         here any more.
         """
         self._reads = reads
@@ -71,6 +73,7 @@ class Relay:
         self._max_waiting = max_waiting
         self._max_batch = max_batch
         self._faults = faults
+        self._live = live
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
         self._waiting: deque[Job | Upkeep] = deque()
@@ -195,7 +198,7 @@ class Relay:
     def _enter(self, job: Job) -> None:
         """Into the next batch; a read opens a lane, so that what its device sends later waits for it."""
         match job.request:
-            case m.Sync() | m.History() | m.Conversations():
+            case request if reads_only(request) or isinstance(request, m.Typing):
                 self._lanes.open(job.source)
                 if not self._busy and not self._waiting:
                     self._begin_read(job)
@@ -331,12 +334,16 @@ class Relay:
         self._faults.reach("before_publish")
         for conv, user in result.left:
             outbound.revoke(user, topics.room(conv))
+        for user in dict.fromkeys(result.related):
+            outbound.review(user)
         for user, updates in result.deliveries.items():
             outbound.deliver(user, updates)
         for conv, payload in result.rooms:
             outbound.publish(topics.room(conv), payload, 0)
         if result.deliveries:
             self._published_upto = result.batch_id
+        if result.moved or result.arrived:
+            self._live.committed(result)
 
     # -- reads ---------------------------------------------------------------------------------------------
 
@@ -347,7 +354,11 @@ class Relay:
 
     async def _read(self, job: Job) -> None:
         try:
-            if job.request_id is not None:  # without an id nobody would hear the answer
+            if isinstance(job.request, m.Typing):
+                await self._live.typing(job.source, job.request)
+                if job.request_id is not None:
+                    job.reply(codec.encode(m.Done(re=job.request_id)))
+            elif job.request_id is not None:  # without an id nobody would hear the answer
                 call = partial(read, self._reads, job.source.user, job.request)
                 job.reply(await self._running_loop.run_in_executor(self._readers, call))
             job.packet.done(kept=True)
@@ -395,6 +406,11 @@ class Relay:
 
     def moved(self, client_id: str, user: UserId, device: DeviceId, position: int) -> None:
         self._positions[client_id] = (user, device, position)
+        self._live.arrived(user, position)
+
+    def arrived(self, user: UserId, position: int) -> None:
+        """As `bridge.ports.SessionStore`: for receipts alone."""
+        self._live.arrived(user, position)
 
     def _keep_house(self) -> None:
         """Positions and the outbox are written along with the next batch, or here when none comes."""

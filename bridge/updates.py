@@ -33,6 +33,18 @@ class StoredMessage(NamedTuple):
     target: int | None = None
     edited_ts: int | None = None
     recalled_ts: int | None = None
+    expires_ts: int | None = None
+    # By the reader, from the own view.
+    hidden: bool = False
+
+    @property
+    def expired(self) -> bool:
+        """Whether the content is gone because its time was over."""
+        return (
+            self.recalled_ts is not None
+            and self.expires_ts is not None
+            and self.recalled_ts >= self.expires_ts
+        )
 
 
 class StoredUpdate(NamedTuple):
@@ -67,7 +79,7 @@ def update(
         tail = codec.update_tail(epoch, mention_update(made))
         return codec.with_seq(row.seq, tail)
     tail = codec.update_tail(epoch, made)
-    if message.sender == reader:
+    if message.sender == reader and message.device:  # none for what the server did itself
         tail = codec.with_sender_fields(tail, message.device, message.id)
     return codec.with_seq(row.seq, tail)
 
@@ -87,9 +99,10 @@ def entry_update(row: StoredMessage, target: StoredMessage | None = None) -> m.E
             action=extra.action,
             user=extra.user,
             by=row.sender,
-            role=extra.role,
             name=extra.name,
             mode=extra.mode,
+            role=extra.role,
+            until=extra.until,
         )
     return m.ConversationUpdate(
         ts=row.ts,
@@ -100,6 +113,8 @@ def entry_update(row: StoredMessage, target: StoredMessage | None = None) -> m.E
         name=extra.name,
         mode=extra.mode or "small",
         members=extra.members,
+        history=extra.history,
+        posting=extra.posting,
     )
 
 
@@ -108,7 +123,12 @@ def _change_update(row: StoredMessage, target: int, of: StoredMessage | None) ->
     return change_update(
         row.type,
         m.RecalledUpdate(
-            ts=row.ts, conv=row.conv_id, message_id=row.message_id, from_=row.sender, target=target
+            ts=row.ts,
+            conv=row.conv_id,
+            message_id=row.message_id,
+            from_=row.sender,
+            target=target,
+            expired=extra.expired,
         ),
         content=(None, None) if of is None else (of.text, of.body),
         reaction=(extra.emoji or "", extra.removed),
@@ -159,7 +179,10 @@ def message_update(row: StoredMessage) -> m.MessageUpdate:
         conv=row.conv_id,
         reply_to=extra.reply_to,
         mentions=extra.mentions,
-        recalled=row.recalled_ts is not None,
+        forward_of=extra.forward_of,
+        expires=row.expires_ts,
+        expired=row.expired,
+        deleted=row.hidden,
         **_content(row),
     )
 
@@ -180,7 +203,6 @@ def history_item(
         content["text"], content["body"] = target.text, raw_body(target.body)
     return m.Message(
         edited=row.edited_ts,
-        recalled=row.recalled_ts is not None,
         reactions=[] if row.recalled_ts is not None else _gathered(reactions),
         target=row.target,
         emoji=extra.emoji,
@@ -195,6 +217,12 @@ def history_item(
         mode=extra.mode,
         members=extra.members,
         role=extra.role,
+        history=extra.history,
+        posting=extra.posting,
+        until=extra.until,
+        forward_of=extra.forward_of,
+        expires=row.expires_ts,
+        expired=row.expired or extra.expired,
         **content,
     )
 
@@ -217,6 +245,7 @@ class _Content(TypedDict):
     ts: int
     text: str | None
     body: msgspec.Raw | msgspec.UnsetType
+    recalled: bool
 
 
 def _content(row: StoredMessage) -> _Content:
@@ -228,6 +257,7 @@ def _content(row: StoredMessage) -> _Content:
         "ts": row.ts,
         "text": row.text,
         "body": raw_body(row.body),
+        "recalled": row.recalled_ts is not None,
     }
 
 

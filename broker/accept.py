@@ -89,17 +89,24 @@ class Acceptor:
             if is_kicked(view, view.attributes.pop(KICKED, ())):
                 # The credential was good when it was looked at, and is not any longer.
                 raise _Refused(Reason.NOT_AUTHORIZED)
+            followed = hub.followed(client_id)
             try:
                 session, present = await hub.lives.open(packet, client_id, view)
             except Unavailable:
                 raise _Refused(Reason.SERVER_UNAVAILABLE) from None
             except SessionRefused as refused:
                 raise _Refused(refused.reason) from None
-            self._attach(connection, packet, session, view, present=present)
+            self._attach(connection, packet, session, view, followed if present else None)
 
     def _attach(
-        self, connection: Connection, packet: Connect, session: Session, view: PluginSession, *, present: bool
+        self,
+        connection: Connection,
+        packet: Connect,
+        session: Session,
+        view: PluginSession,
+        followed: list[str] | None,
     ) -> None:
+        """`followed`: the presence that a session followed which was there before; None for a new session."""
         hub = self._hub
         hub.register(session)
         view.core = session
@@ -116,11 +123,13 @@ class Acceptor:
         connection.session = session
         connection.will = packet.will
         connection.set_keep_alive(keep_alive(packet, hub.settings))
-        connection.write(connack(packet, session, hub.settings, present=present))
+        connection.write(connack(packet, session, hub.settings, present=followed is not None))
         session.resume(
             connection, Terms.of(packet, hub.settings.alias_maximum, explain=hub.settings.reason_strings)
         )
         hub.share_out(session)
+        if hub.presence is not None:
+            hub.presence.came(session, followed or ())
         view.last_connect_time = session.last_seen // 1000
         if hub.events.connected:
             hub.events.tell(BrokerEvents.CLIENT_CONNECTED, client_id=session.client_id, client_session=view)

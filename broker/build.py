@@ -17,7 +17,15 @@ from typing import Any
 from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
 from amqtt.errors import PluginError, PluginLoadError
 
-from bridge.ports import Authenticator, Directory, Inbound, InboxReader, QueueStore, SessionStore
+from bridge.ports import (
+    Authenticator,
+    Directory,
+    Inbound,
+    InboxReader,
+    Presence,
+    QueueStore,
+    SessionStore,
+)
 from broker.server import PabalBroker
 from broker.settings import BrokerSettings
 from broker.tls import context_of
@@ -66,6 +74,7 @@ def build_broker(
     inbox: InboxReader | None = None,
     store: SessionStore | None = None,
     queues: QueueStore | None = None,
+    presence: Presence | None = None,
     settings: BrokerSettings | None = None,
     plugins: Mapping[str, Mapping[str, Any]] | None = None,
     tls: TlsListeners | None = None,
@@ -76,7 +85,8 @@ def build_broker(
         mqtt, ws: `HOST:PORT` to listen on, port 0 for a free one; `ws` None: no WebSocket.
         authenticator: who checks the credentials of devices.
         services: secrets of the server's own parts by instance name.
-        directory: what the topic rules ask about rooms.
+        directory: what the topic rules ask about rooms and who sees whom.
+        presence: whom to tell of connections.
         inbound: may be assigned to `broker.inbound` until `start()`.
         plugins: a user's own amqtt plugins, dotted class path to its configuration.
         tls: listeners with TLS, besides.
@@ -94,7 +104,14 @@ def build_broker(
     )
     try:
         return PabalBroker(
-            config, inbound=inbound, inbox=inbox, store=store, queues=queues, settings=settings
+            config,
+            inbound=inbound,
+            inbox=inbox,
+            store=store,
+            queues=queues,
+            presence=presence,
+            directory=directory,
+            settings=settings,
         )
     except PluginLoadError as error:
         # amqtt's class of its own, without a word of what is wrong.

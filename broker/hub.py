@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amqtt.events import BrokerEvents
 
-from bridge.ports import Inbound, InboxReader, QueueStore, SessionStore
+from bridge.ports import Directory, Inbound, InboxReader, Presence, QueueStore, SessionStore
 from broker.answers import disconnect
 from broker.doorkeeper import Doorkeeper
 from broker.events import EventQueue
@@ -23,6 +23,7 @@ from broker.mqtt.packets import RETAIN_HANDLING_MASK
 from broker.mqtt.parser import TopicMemory
 from broker.mqtt.properties import NOTHING, Properties
 from broker.mqtt.reasons import Reason
+from broker.presence import PresenceTopics
 from broker.retention import RetainedMessages
 from broker.routes import Routes
 from broker.session import NEVER, Session
@@ -60,6 +61,8 @@ class Hub:
         inbox: InboxReader | None,
         store: SessionStore | None,
         queues: QueueStore | None = None,
+        presence: Presence | None = None,
+        directory: Directory | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
@@ -69,6 +72,8 @@ class Hub:
         self.inbound = inbound
         self.inbox = inbox
         self.store = store
+        self.directory = directory
+        self.presence = None if presence is None else PresenceTopics(self, presence)
         self.wheel = Wheel(loop, settings.tick)
         self.turns = Turns(loop.call_soon)
         self.doorkeeper = Doorkeeper(settings)
@@ -175,6 +180,10 @@ class Hub:
             clock=self.milliseconds,
             keeper=self.keeper if expiry else None,
         )
+
+    def followed(self, client_id: str) -> list[str]:
+        """The presence topics that a session is subscribed to."""
+        return [] if self.presence is None else self.presence.followed(self.sessions.get(client_id))
 
     def is_crowded(self, user: UserId) -> bool:
         """Whether this user has as many persistent sessions as one may have."""
@@ -299,6 +308,8 @@ class Hub:
             return
         session.detach()
         session.last_seen = self.milliseconds()
+        if self.presence is not None:
+            self.presence.left(session, clean=polite)
         if polite:
             will = None
         if session.clean:
@@ -406,6 +417,9 @@ class Hub:
         self.metrics.wills += 1
         if self.is_up(session, will.topic):
             self.submit(session, will.payload, Forgotten())
+            return
+        if self.presence is not None and not self.presence.take(will.topic, will.payload, will=True):
+            self.metrics.dropped_refused += 1
             return
         message = self.message_of(will, session.client_id)
         if will.retain and self.keep_retained(message) and self.store is not None:

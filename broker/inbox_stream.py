@@ -61,6 +61,7 @@ class InboxStream:
 
     __slots__ = (
         "_around",
+        "_had",
         "_name",
         "_prefix",
         "_seen",
@@ -83,6 +84,8 @@ class InboxStream:
         self._name = topics.inbox(user)
         self._topic = self._name.encode()
         self._prefix: AckedPrefix | None = None
+        # Of a session that is not kept: what its client has, for those who are told that it was delivered.
+        self._had: AckedPrefix | None = None
         self._sent = NEXT
         self._seen = 0
         self._task: asyncio.Task[None] | None = None
@@ -105,13 +108,14 @@ class InboxStream:
     def lower(self) -> None:
         """Subscribed anew at QoS 0: nothing is kept for it any longer."""
         self.qos = 0
-        self._prefix = None
+        self._prefix = self._had = None
         self.behind = False
         self._stop_reading()
 
     def attach(self) -> None:
         """The session has a connection (again), and this subscription stands."""
         self._seen = 0
+        self._had = None
         self._watching = False
         self.behind = False
         if self._prefix is not None:
@@ -170,6 +174,8 @@ class InboxStream:
                 self._sent = seq - 1
             if seq <= self._sent:
                 continue
+            if self._prefix is None and self._had is None:
+                self._had = AckedPrefix(seq - 1)
             if seq != self._sent + 1 or connection.paused or self.session.room <= 0:
                 self.behind = True
                 self.pump()
@@ -193,8 +199,9 @@ class InboxStream:
         session = self.session
         packet_id = session.take_id()
         session.inflight[packet_id] = seq
-        if self._prefix is not None:
-            self._prefix.sent(seq)
+        prefix = self._prefix or self._had
+        if prefix is not None:
+            prefix.sent(seq)
         self._sent = seq
         self._around.metrics.publishes_out += 1
         if session.terms is PLAIN:
@@ -228,11 +235,15 @@ class InboxStream:
 
     def acked(self, seq: int) -> None:
         """The client has `seq`."""
-        prefix = self._prefix
+        prefix = self._prefix or self._had
         if prefix is None or not prefix.acked(seq):
             return
         session, store = self.session, self._around.store
-        if store is not None and session.device is not None:
+        if store is None or session.device is None:
+            return
+        if self._prefix is None:
+            store.arrived(self.user, prefix.position)
+        else:
             store.moved(session.client_id, self.user, session.device, prefix.position)
 
     def pump(self) -> None:

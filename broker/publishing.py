@@ -71,11 +71,7 @@ class Publisher:
         if not allowed:
             self._refuse(connection, session, packet)
         elif packet.properties is not None and not is_well_formed(packet):
-            self._metrics.dropped_refused += 1
-            self._acknowledge(
-                connection, session, packet.qos, packet.packet_id, Reason.PAYLOAD_FORMAT_INVALID
-            )
-            connection.offend("payload")
+            self._refuse_payload(connection, session, packet)
         elif packet.topic == session.up_topic and self._hub.inbound is not None:
             ticket = self._expect(connection, session, packet)
             content_type = None if packet.properties is None else packet.properties.content_type
@@ -139,8 +135,17 @@ class Publisher:
         self._acknowledge(connection, session, packet.qos, packet.packet_id, Reason.NOT_AUTHORIZED)
         connection.offend("publish")
 
+    def _refuse_payload(self, connection: Connection, session: Session, packet: Publish) -> None:
+        """Likewise, for what it says."""
+        self._metrics.dropped_refused += 1
+        self._acknowledge(connection, session, packet.qos, packet.packet_id, Reason.PAYLOAD_FORMAT_INVALID)
+        connection.offend("payload")
+
     def _route(self, connection: Connection, session: Session, packet: Publish) -> None:
         hub = self._hub
+        if hub.presence is not None and not hub.presence.take(packet.topic, packet.payload):
+            self._refuse_payload(connection, session, packet)
+            return
         if self._events.broadcast:
             self._events.tell_message(BrokerEvents.MESSAGE_BROADCAST, session, packet)
         message = hub.message_of(packet, session.client_id)

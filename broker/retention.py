@@ -53,13 +53,19 @@ class RetainedMessages:
         if not self.has_room(message):
             self._metrics.retained_refused += 1
             return False
+        self.hold(message)
+        return True
+
+    def hold(self, message: Message) -> None:
+        """Likewise, but what the server itself keeps: it is bounded elsewhere, and clients' messages leave room for
+        it.
+        """
         self._remove(message.topic)
         if message.payload:
             self._bytes += message.size
             self._topics.set(message.topic, message)
         self._metrics.retained = len(self._topics)
         self._metrics.retained_bytes = self._bytes
-        return True
 
     def _remove(self, topic: str) -> None:
         earlier = self._topics.pop(topic)

@@ -20,7 +20,15 @@ from amqtt.mqtt.protocol.broker_handler import BrokerProtocolHandler
 from amqtt.session import Session as AmqttSession
 from transitions import MachineError
 
-from bridge.ports import Inbound, InboxReader, QueueStore, SessionStore, StoredSession
+from bridge.ports import (
+    Directory,
+    Inbound,
+    InboxReader,
+    Presence,
+    QueueStore,
+    SessionStore,
+    StoredSession,
+)
 from broker.census import Census
 from broker.connection import Connection
 from broker.events import EventQueue
@@ -65,8 +73,8 @@ class PabalBroker(Broker):
     memory.
 
     Attributes:
-        inbound, inbox, store, queues: the bridge's side; may be assigned until `start()`. Without `queues`, what
-            waits for persistent sessions is in memory alone.
+        inbound, inbox, store, queues, presence, directory: the bridge's side; may be assigned until `start()`. Without
+            `queues`, what waits for persistent sessions is in memory alone.
         metrics, pulse: counters.
     """
 
@@ -78,6 +86,8 @@ class PabalBroker(Broker):
         inbox: InboxReader | None = None,
         store: SessionStore | None = None,
         queues: QueueStore | None = None,
+        presence: Presence | None = None,
+        directory: Directory | None = None,
         settings: BrokerSettings | None = None,
     ) -> None:
         super().__init__(config)
@@ -85,6 +95,8 @@ class PabalBroker(Broker):
         self.inbox = inbox
         self.store = store
         self.queues = queues
+        self.presence = presence
+        self.directory = directory
         self.settings = settings or BrokerSettings()
         self.metrics = Metrics()
         self.pulse = Pulse(self._loop)
@@ -108,6 +120,8 @@ class PabalBroker(Broker):
             inbox=self.inbox,
             store=self.store,
             queues=self.queues,
+            presence=self.presence,
+            directory=self.directory,
         )
         self._handler = PacketHandler(self._hub)
         # amqtt reads and, in one place, writes this attribute.
@@ -299,6 +313,19 @@ class PabalBroker(Broker):
         for session in list(self._hub.by_user.get(user, ())):
             self._hub.unsubscribe(session, topic)
         self.recheck(user)
+
+    def announce(self, topic: str, payload: bytes, *, keep: bool) -> None:
+        if self._hub.presence is not None:
+            self._hub.presence.announce(topic, payload, keep=keep)
+
+    def review(self, user: UserId) -> None:
+        """It has changed who may follow this user: look at who does, soon, and at all others of this turn with it."""
+        if (
+            self._hub.presence is not None
+            and self._hub.directory is not None
+            and self._hub.presence.mark(user)
+        ):
+            self._hub.spawn(self._handler.subscriber.review())
 
     def forget(self, user: UserId, device: DeviceId | None) -> None:
         """This device (None: all of the user's) is no more: its sessions end, soon, in memory and on disk, and then

@@ -28,6 +28,7 @@ from broker.mqtt.packets import (
     Unsubscribe,
 )
 from broker.mqtt.reasons import FAILED, Reason
+from broker.presence import OFFLINE
 from broker.session import Session
 from broker.shared import inner_filter, is_shared, split
 from pabal import topics
@@ -38,7 +39,6 @@ _log = logging.getLogger("pabal.broker")
 # How often, and how many times, rights are asked about that the database does not tell.
 _RECHECK_S = 1.0
 _RECHECKS = 60
-_OFFLINE = b'{"state":"offline"}'
 
 
 class Subscriber:
@@ -96,6 +96,7 @@ class Subscriber:
         has changed.
         """
         hub = self._hub
+        reviews = 0 if hub.presence is None else hub.presence.reviews
         codes: list[int] = []
         granted: dict[str, int] = {}
         for topic_filter, asked in wanted:
@@ -114,6 +115,9 @@ class Subscriber:
                     stream.unwatch()
                 raise
         self._apply(session, granted, stream)
+        if hub.presence is not None and hub.presence.reviews != reviews and session.user is not None:
+            # It was decided while rights were taken away, and was not among what stood.
+            hub.spawn(self.recheck(session.user))
         return codes
 
     async def subscribe_for(self, session: Session, topic_filter: str, qos: int) -> int:
@@ -136,10 +140,12 @@ class Subscriber:
             return Reason.TOPIC_FILTER_INVALID
         if session.view is None or not await hub.guard.allows(session.view, meant, Action.SUBSCRIBE):
             return hub.guard.refusal
-        if hub.inbox is not None and isinstance(of := topics.parse(meant), topics.Inbox):
-            # An inbox is followed by number, so only its owner's sessions can, and each for itself.
-            if shared:
-                return Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+        of = topics.parse(meant)
+        alone = hub.inbox is not None and isinstance(of, topics.Inbox)
+        if shared and (alone or (hub.presence is not None and isinstance(of, topics.Presence))):
+            return Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED  # each follows for itself
+        if alone and isinstance(of, topics.Inbox):
+            # An inbox is followed by number, so only its owner's sessions can.
             return min(qos, 1) if of.user == session.user else Reason.NOT_AUTHORIZED
         return qos
 
@@ -202,6 +208,8 @@ class Subscriber:
                 session.stream.begin()
             elif not is_shared(topic_filter) and _wants_retained(asked, fresh=topic_filter in fresh):
                 hub.send_retained(session, topic_filter, with_qos(asked, code))
+                if hub.presence is not None:
+                    hub.presence.answer(session, topic_filter, with_qos(asked, code))
             if hub.events.subscribed:
                 hub.events.tell(
                     BrokerEvents.CLIENT_SUBSCRIBED, client_id=session.client_id, topic=topic_filter, qos=code
@@ -294,9 +302,38 @@ class Subscriber:
             for name in list(session.subscriptions)
             if not await self._hub.guard.allows(session.view, inner_filter(name), Action.SUBSCRIBE)
         ]
+        await self._lose(session, lost)
+
+    async def review(self) -> None:
+        """Ask again who may follow the presence of users of whom that has changed, and part with the others; as
+        `recheck` otherwise. Who is away is looked at when it comes back.
+        """
+        assert self._hub.presence is not None  # noqa: S101 -- the caller has looked
+        for session, followed in self._hub.presence.watched().items():
+            allowed = await self._visible_to(session, followed)
+            lost = [topics.presence(user) for user in followed if user not in allowed]
+            if not lost:
+                continue
+            async with self._hub.lock(session.client_id):
+                if session.connection is not None:
+                    await self._lose(session, lost)
+
+    async def _visible_to(self, session: Session, users: list[UserId]) -> set[UserId]:
+        """Nobody, if the database does not say so for too long: better untold than told without the right."""
+        assert self._hub.directory is not None  # noqa: S101 -- likewise
+        for _ in range(_RECHECKS if session.user is not None else 0):
+            assert session.user is not None  # noqa: S101 -- as the line above
+            try:
+                return await self._hub.directory.visible_to(session.user, users)
+            except Unavailable:
+                await asyncio.sleep(_RECHECK_S)
+        return set()
+
+    async def _lose(self, session: Session, lost: list[str]) -> None:
+        """The caller holds the session's lock."""
         for name in lost:
             if isinstance(topics.parse(name), topics.Presence) and name in session.subscriptions:
-                session.send(Message(name, _OFFLINE, 0), 0)
+                session.send(Message(name, OFFLINE, 0), 0)
         if lost and not await self._drop(session, lost):
             # Better gone from memory alone than read on without the right.
             for name in lost:

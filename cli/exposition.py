@@ -183,6 +183,12 @@ TABLE = (
         lambda of: dict(of.relay.refused),
         "code",
     ),
+    Row(
+        "pabal_users_online",
+        "gauge",
+        "Users who are shown as online or away.",
+        lambda of: of.relay.users_online,
+    ),
     Row("pabal_batch_requests", "histogram", "Requests in one transaction.", lambda of: of.relay.batches),
     Row("pabal_commit_seconds", "histogram", "How long a transaction took.", lambda of: of.relay.commits),
 )

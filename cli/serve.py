@@ -176,6 +176,7 @@ async def _serve(settings: Settings, opened: _Opened, stop: asyncio.Event) -> No
                 settings.inbox_keep_updates, settings.inbox_keep_days, settings.audit_keep_days
             ),
             small_limit=settings.small_group_limit,
+            max_members=settings.max_group_members,
             recall_window_s=settings.recall_seconds,
             faults=_faults(),
         )
@@ -301,6 +302,7 @@ def _broker(
             store=bridge.sessions,
             queues=bridge.sessions,
             directory=bridge.members,
+            presence=bridge.presence,
             settings=_broker_settings(settings),
             plugins=settings.plugins,
             tls=tls.listeners(settings),

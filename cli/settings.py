@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bridge.decide import SMALL_LIMIT
+from bridge.entries import MAX_MEMBERS
 from bridge.store.engine import is_sqlite, normal_url, shown
 from pabal.messages import MAX_PACKET_BYTES
 
@@ -219,6 +220,7 @@ class Settings(BaseSettings):
         low=2,
         high=500,
     )
+    max_group_members: int = _number(MAX_MEMBERS, "Members that a group may have.", low=2, high=1_000_000)
     recall_seconds: int = _number(
         0, "How long one may recall a message of one's own; 0 is for ever.", low=0, high=1_000_000_000
     )

@@ -89,7 +89,13 @@ def may_subscribe(  # noqa: PLR0911 -- one line for each kind of topic is the ta
             return False
 
 
-_READING = (m.Sync, m.History, m.Conversations, m.Read, m.Ack)
+_READING = (
+    m.Sync, m.History, m.Conversations, m.Read, m.Ack, m.Delete,
+    m.Contacts, m.Blocks, m.Users, m.Presence,
+    m.Mute, m.GroupGet, m.GroupInvites,
+)  # fmt: skip
+# They change who reaches whom, which is nothing for a thing that was made to do one of both.
+_BOTH = (m.ContactRequest, m.ContactAccept, m.ContactRemove, m.BlockAdd, m.BlockRemove)
 
 
 def check_right(allow: frozenset[str], request: m.AnyRequest) -> None:
@@ -97,6 +103,10 @@ def check_right(allow: frozenset[str], request: m.AnyRequest) -> None:
 
     Raises: Forbidden.
     """
-    right = RECEIVE if isinstance(request, _READING) else SEND
-    if right not in allow:
-        raise Forbidden(f"this device has no right to {right}")
+    if isinstance(request, _BOTH):
+        needed: tuple[str, ...] = (SEND, RECEIVE)
+    else:
+        needed = (RECEIVE,) if isinstance(request, _READING) else (SEND,)
+    for right in needed:
+        if right not in allow:
+            raise Forbidden(f"this device has no right to {right}")

@@ -41,8 +41,6 @@ class _Outline(Struct, frozen=True):
     op: Raw = Raw()
     id: Raw = Raw()
     body: Raw = Raw()
-    forward_of: Raw = Raw()
-    expires_in: Raw = Raw()
     attachments: Raw = Raw()
 
 
@@ -50,7 +48,6 @@ class _Outline(Struct, frozen=True):
 # of the 130,000 numbers that fit into a packet would be.
 _PARTS: Final = [f"part_{place}" for place in range(m.MAX_ARRAY + 1)]
 _Array: Final = msgspec.defstruct("_Array", [(name, Raw, Raw()) for name in _PARTS], array_like=True)
-_NOT_YET: Final = ("forward_of", "expires_in", "attachments")
 _WITH_CONTENT: Final = frozenset(("send", "edit"))
 _NULL: Final = frozenset((b"", b"null", b"\xc0"))
 # Below it, a request is read without looking at its outline first.
@@ -171,9 +168,8 @@ def decode_request(payload: bytes, form: Format = Format.JSON) -> m.AnyRequest |
 
 def _check_outline(send: _Outline, form: Format) -> None:
     """What need not be built to be refused. Raises: BadRequest, TooLarge."""
-    for name in _NOT_YET:
-        if bytes(getattr(send, name)) not in _NULL:
-            raise BadRequest("this server does not offer it yet", field=name)
+    if bytes(send.attachments) not in _NULL:
+        raise BadRequest("this server does not offer it yet", field="attachments")
     # MessagePack is counted as it comes, because a byte of it may be a whole array. JSON is counted as we write
     # it (see `_check_body`), and these bytes are in there however it was written.
     body = bytes(send.body)
@@ -260,7 +256,8 @@ def _checked(request: Any, form: Format) -> m.AnyRequest | Rejected:
 def _check_send(send: m.Send, form: Format) -> None:
     if (send.to is None) == (send.conv is None):
         raise BadRequest("exactly one of 'to' and 'conv' says where the message goes", field="to")
-    _check_content(send, form)
+    if send.forward_of is None or send.text is not None or send.body is not None:
+        _check_content(send, form)
 
 
 def _check_content(send: m.Send | m.Edit, form: Format) -> None:

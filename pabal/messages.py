@@ -23,17 +23,38 @@ MAX_PAGE_BYTES = 200 * 1024
 MAX_MENTIONS = 100
 MAX_GROUP_NAME = 128
 MAX_NEW_MEMBERS = 500
+MAX_PRESENCE_USERS = 200
 # One emoji may be many code points: a family of four with skin tones is eleven.
 MAX_EMOJI = 32
+MAX_CONTACT_TEXT = 500
+MAX_PEOPLE_LIMIT = 500
+MIN_SEARCH = 2
+MAX_SEARCH = 64
+MAX_FOUND = 100
+MAX_REASON = 64
+MAX_REPORT_TEXT = 2_000
+MAX_LIFETIME_S = 365 * 24 * 3600
 # 2^53 - 1: what every JSON reader, JavaScript's too, holds exactly.
 MAX_NUMBER = 9_007_199_254_740_991
 
+ContactAction = Literal["requested", "received", "accepted", "removed", "blocked", "unblocked"]
+MAX_INVITE_SECONDS = 31_536_000
+MAX_INVITE_CODE = 32
+# 2^53 - 1: what every JSON reader, JavaScript's too, holds exactly.
+MAX_NUMBER = 9_007_199_254_740_991
+
+Role = Literal["owner", "admin", "member"]
+HistoryMode = Literal["join", "all"]
+PostingMode = Literal["all", "admins"]
 EntryType = Literal["message", "edited", "recalled", "reaction", "member", "conversation"]
 Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 PositiveNumber = Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
 RequestIdText = Annotated[str, Meta(min_length=1, max_length=REQUEST_ID_MAX)]
 # A lone `$` would take "text\n" too; `\\Z` is not known to the readers of our OpenAPI document.
 KindText = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9._-]+$(?!\n)")]
+GroupName = Annotated[str, Meta(min_length=1, max_length=MAX_GROUP_NAME)]
+InviteCode = Annotated[str, Meta(min_length=1, max_length=MAX_INVITE_CODE)]
+InviteSeconds = Annotated[int, Meta(ge=1, le=MAX_INVITE_SECONDS)]
 
 
 class Request(Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=True):
@@ -42,8 +63,19 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=T
     id: RequestIdText | None = None
 
 
+class ForwardOf(Struct, frozen=True, kw_only=True):
+    """The message that is forwarded."""
+
+    conv: str
+    message_id: PositiveNumber
+
+
 class Send(Request, frozen=True, kw_only=True, tag="send", omit_defaults=True):
-    """A message to a user (`to`) or a conversation (`conv`), with `text` or `body` or both."""
+    """A message to a user (`to`) or a conversation (`conv`), with `text` or `body` or both.
+
+    What is forwarded needs neither: it is copied then, with its kind. After `expires_in` seconds the content goes,
+    for everybody.
+    """
 
     to: str | None = None
     conv: str | None = None
@@ -52,10 +84,9 @@ class Send(Request, frozen=True, kw_only=True, tag="send", omit_defaults=True):
     kind: KindText = "text"
     reply_to: PositiveNumber | None = None
     mentions: Annotated[list[str], Meta(max_length=MAX_MENTIONS)] = []
-    # Of the contract, and refused until they are built: to drop a lifetime in silence would keep what was
-    # meant to go.
-    forward_of: Any = None
-    expires_in: Any = None
+    forward_of: ForwardOf | None = None
+    expires_in: Annotated[int, Meta(ge=1, le=MAX_LIFETIME_S)] | None = None
+    # Of the contract, and refused until they are built: to drop them in silence would lose them.
     attachments: Any = None
 
 
@@ -70,6 +101,13 @@ class Edit(Request, frozen=True, kw_only=True, tag="edit", omit_defaults=True):
 
 class Recall(Request, frozen=True, kw_only=True, tag="recall", omit_defaults=True):
     """The content of a message goes, for everybody; its number stays."""
+
+    conv: str
+    target: PositiveNumber
+
+
+class Delete(Request, frozen=True, kw_only=True, tag="delete", omit_defaults=True):
+    """Hide a message from oneself, on all one's devices; nobody else notices."""
 
     conv: str
     target: PositiveNumber
@@ -97,6 +135,13 @@ class Read(Request, frozen=True, kw_only=True, tag="read", omit_defaults=True):
     message_id: PositiveNumber
 
 
+class Typing(Request, frozen=True, kw_only=True, tag="typing", omit_defaults=True):
+    """Writing at this moment, or not any longer. Kept nowhere; whoever is told takes it as over after 6 seconds."""
+
+    conv: str
+    on: bool
+
+
 class Sync(Request, frozen=True, kw_only=True, tag="sync", omit_defaults=True):
     """A page of the inbox: the updates with a seq above `after`."""
 
@@ -122,17 +167,23 @@ class Conversations(Request, frozen=True, kw_only=True, tag="conversations", omi
 
 
 class GroupCreate(Request, frozen=True, kw_only=True, tag="group.create", omit_defaults=True):
-    """A new group with its first members beside the creator, who owns it. Its creation is entry 1."""
+    """A new group with its first members beside the creator, who owns it. Its creation is entry 1.
 
-    name: Annotated[str, Meta(min_length=1, max_length=MAX_GROUP_NAME)]
+    `history` says what newcomers see: entries from their join on, or all. `posting`: who may write.
+    """
+
+    name: GroupName
     members: Annotated[list[str], Meta(max_length=MAX_NEW_MEMBERS)] = []
+    history: HistoryMode = "join"
+    posting: PostingMode = "all"
 
 
 class GroupAdd(Request, frozen=True, kw_only=True, tag="group.add", omit_defaults=True):
-    """One more member, who sees entries from here on."""
+    """One more member; or another `role` for one who is a member. `owner` hands the group over."""
 
     conv: str
     user: str
+    role: Role | None = None
 
 
 class GroupRemove(Request, frozen=True, kw_only=True, tag="group.remove", omit_defaults=True):
@@ -144,6 +195,137 @@ class GroupRemove(Request, frozen=True, kw_only=True, tag="group.remove", omit_d
 
 class GroupLeave(Request, frozen=True, kw_only=True, tag="group.leave", omit_defaults=True):
     conv: str
+
+
+class Presence(Request, frozen=True, kw_only=True, tag="presence", omit_defaults=True):
+    """What these users are doing, as far as each of them shows it to who asks."""
+
+    users: Annotated[list[str], Meta(max_length=MAX_PRESENCE_USERS)]
+
+
+class ContactRequest(Request, frozen=True, kw_only=True, tag="contact.request", omit_defaults=True):
+    """Ask somebody to be a contact, with a word if one likes; if they asked already, both are contacts."""
+
+    user: str
+    text: Annotated[str, Meta(max_length=MAX_CONTACT_TEXT)] | None = None
+
+
+class ContactAccept(Request, frozen=True, kw_only=True, tag="contact.accept", omit_defaults=True):
+    """Take the request of that user."""
+
+    user: str
+
+
+class ContactRemove(Request, frozen=True, kw_only=True, tag="contact.remove", omit_defaults=True):
+    """End a contact, refuse a request, or take one back."""
+
+    user: str
+
+
+class Contacts(Request, frozen=True, kw_only=True, tag="contacts", omit_defaults=True):
+    """A page of one's contacts and open requests, by user."""
+
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_PEOPLE_LIMIT)] = MAX_PEOPLE_LIMIT
+
+
+class BlockAdd(Request, frozen=True, kw_only=True, tag="block.add", omit_defaults=True):
+    """That user and oneself hear and see nothing of each other any more. Nobody else is told."""
+
+    user: str
+
+
+class BlockRemove(Request, frozen=True, kw_only=True, tag="block.remove", omit_defaults=True):
+    user: str
+
+
+class Blocks(Request, frozen=True, kw_only=True, tag="blocks", omit_defaults=True):
+    """A page of those whom one has blocked, by user."""
+
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_PEOPLE_LIMIT)] = MAX_PEOPLE_LIMIT
+
+
+class Users(Request, frozen=True, kw_only=True, tag="users", omit_defaults=True):
+    """People whose user name or display name begins so."""
+
+    q: Annotated[str, Meta(max_length=MAX_SEARCH)]
+    limit: Annotated[int, Meta(ge=1, le=MAX_FOUND)] = 20
+
+
+class Report(Request, frozen=True, kw_only=True, tag="report", omit_defaults=True):
+    """Tell the moderators of a user, or of a message (`conv` and `message_id`) that one sees."""
+
+    user: str | None = None
+    conv: str | None = None
+    message_id: PositiveNumber | None = None
+    reason: Annotated[str, Meta(min_length=1, max_length=MAX_REASON)]
+    text: Annotated[str, Meta(max_length=MAX_REPORT_TEXT)] | None = None
+
+
+class GroupUpdate(Request, frozen=True, kw_only=True, tag="group.update", omit_defaults=True):
+    """What is left out stays as it is. Another `history` is for those who join later."""
+
+    conv: str
+    name: GroupName | None = None
+    history: HistoryMode | None = None
+    posting: PostingMode | None = None
+
+
+class GroupDissolve(Request, frozen=True, kw_only=True, tag="group.dissolve", omit_defaults=True):
+    """Everybody is told, and then nobody is a member."""
+
+    conv: str
+
+
+class GroupMute(Request, frozen=True, kw_only=True, tag="group.mute", omit_defaults=True):
+    """That member does not write until then (ms since 1970), or until `remove`."""
+
+    conv: str
+    user: str
+    until: PositiveNumber | None = None
+    remove: bool = False
+
+
+class Mute(Request, frozen=True, kw_only=True, tag="mute", omit_defaults=True):
+    """No notifications of this conversation for oneself until then (ms since 1970), or until `remove`."""
+
+    conv: str
+    until: PositiveNumber | None = None
+    remove: bool = False
+
+
+class GroupInvite(Request, frozen=True, kw_only=True, tag="group.invite", omit_defaults=True):
+    """A code by which whoever has it joins, for some time and so many of them, or without end."""
+
+    conv: str
+    expires_in: InviteSeconds | None = None
+    uses: PositiveNumber | None = None
+
+
+class GroupInvites(Request, frozen=True, kw_only=True, tag="group.invites", omit_defaults=True):
+    """The codes that are good, for owner and admins."""
+
+    conv: str
+
+
+class GroupUninvite(Request, frozen=True, kw_only=True, tag="group.uninvite", omit_defaults=True):
+    """That code is good for nothing from here on."""
+
+    conv: str
+    code: InviteCode
+
+
+class GroupJoin(Request, frozen=True, kw_only=True, tag="group.join", omit_defaults=True):
+    code: InviteCode
+
+
+class GroupGet(Request, frozen=True, kw_only=True, tag="group.get", omit_defaults=True):
+    """A group, and a page of its members by name."""
+
+    conv: str
+    after: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_SYNC_LIMIT)] = 100
 
 
 AnyRequest = (
@@ -160,6 +342,27 @@ AnyRequest = (
     | GroupAdd
     | GroupRemove
     | GroupLeave
+    | Presence
+    | ContactRequest
+    | ContactAccept
+    | ContactRemove
+    | Contacts
+    | BlockAdd
+    | BlockRemove
+    | Blocks
+    | Users
+    | Report
+    | GroupUpdate
+    | GroupDissolve
+    | GroupMute
+    | Mute
+    | GroupInvite
+    | GroupInvites
+    | GroupUninvite
+    | GroupJoin
+    | GroupGet
+    | Delete
+    | Typing
 )
 OPS: dict[str, type[AnyRequest]] = {
     "send": Send,
@@ -175,6 +378,27 @@ OPS: dict[str, type[AnyRequest]] = {
     "group.add": GroupAdd,
     "group.remove": GroupRemove,
     "group.leave": GroupLeave,
+    "presence": Presence,
+    "contact.request": ContactRequest,
+    "contact.accept": ContactAccept,
+    "contact.remove": ContactRemove,
+    "contacts": Contacts,
+    "block.add": BlockAdd,
+    "block.remove": BlockRemove,
+    "blocks": Blocks,
+    "users": Users,
+    "report": Report,
+    "group.update": GroupUpdate,
+    "group.dissolve": GroupDissolve,
+    "group.mute": GroupMute,
+    "mute": Mute,
+    "group.invite": GroupInvite,
+    "group.invites": GroupInvites,
+    "group.uninvite": GroupUninvite,
+    "group.join": GroupJoin,
+    "group.get": GroupGet,
+    "delete": Delete,
+    "typing": Typing,
 }
 
 
@@ -214,6 +438,14 @@ class Reactions(Struct, frozen=True, kw_only=True):
     users: list[str]
 
 
+class Forwarded(Struct, frozen=True, kw_only=True):
+    """Where a message was forwarded from; `from` is who wrote it there."""
+
+    conv: str
+    message_id: int
+    from_: str = field(name="from")
+
+
 class LastMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     message_id: int
     from_: str = field(name="from")
@@ -221,6 +453,7 @@ class LastMessage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ts: int
     text: str | None = None
     body: Raw | UnsetType = UNSET
+    recalled: bool = False
 
 
 class ConversationSummary(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -231,9 +464,11 @@ class ConversationSummary(Struct, frozen=True, kw_only=True, omit_defaults=True)
     head: int
     read: int
     unread: int
+    mentions: int
     mode: Literal["small", "large"] | None = None
     name: str | None = None
     last: LastMessage | None = None
+    muted_until: int | None = None
 
 
 class ConversationPage(Struct, frozen=True, kw_only=True):
@@ -267,18 +502,71 @@ class SyncReset(Struct, frozen=True, kw_only=True):
     more: bool
 
 
-class Receipt(Struct, frozen=True, kw_only=True):
-    """How far one member has come."""
+class Invited(Struct, frozen=True, kw_only=True):
+    """A code of one's making. `expires` in ms since 1970; `uses`: how many may join by it; None: no end."""
+
+    re: str | None
+    ok: Literal[True] = True
+    code: str
+    expires: int | None
+    uses: int | None
+
+
+class Invite(Struct, frozen=True, kw_only=True):
+    """A code that is good: who made it, how many have joined by it, and how many more may (None: no end)."""
+
+    code: str
+    by: str
+    ts: int
+    expires: int | None
+    uses: int | None
+    used: int
+
+
+class InvitePage(Struct, frozen=True, kw_only=True):
+    """In the order of their codes."""
+
+    re: str | None
+    ok: Literal[True] = True
+    conv: str
+    invites: list[Invite]
+
+
+class GroupMember(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`muted_until`: where this member may not write before then (ms since 1970)."""
+
+    user: str
+    role: Role
+    muted_until: int | None = None
+
+
+class GroupPage(Struct, frozen=True, kw_only=True):
+    """A group with a page of its members, by name."""
+
+    re: str | None
+    ok: Literal[True] = True
+    conv: str
+    name: str
+    mode: Literal["small", "large"]
+    history: HistoryMode
+    posting: PostingMode
+    members: list[GroupMember]
+    more: bool
+
+
+class Receipt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far one member has come. `read` is left out where one of the two shares it with nobody."""
 
     user: str
     delivered: int
-    read: int
+    read: int | UnsetType = UNSET
 
 
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entry as history shows it, in its newest state. `type` is left out where it is a message.
 
-    `edited` is the time of the newest edit. Of a message that was recalled only the tombstone is left.
+    `edited` is the time of the newest edit, `expires` the time at which the content goes. Of a message that was
+    recalled, or `expired`, only the tombstone is left.
     """
 
     message_id: int
@@ -302,7 +590,13 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None = None
     mode: Literal["small", "large"] | None = None
     members: list[str] = []
-    role: str | None = None
+    role: Role | None = None
+    history: HistoryMode | None = None
+    posting: PostingMode | None = None
+    until: int | None = None
+    forward_of: Forwarded | None = None
+    expires: int | None = None
+    expired: bool = False
 
 
 class HistoryPage(Struct, frozen=True, kw_only=True):
@@ -317,13 +611,146 @@ class HistoryPage(Struct, frozen=True, kw_only=True):
     receipts: list[Receipt]
 
 
-Reply = Done | Committed | Refused | ConversationPage | SyncPage | SyncReset | HistoryPage
+class UserPresence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`offline` also where it is not shown, and where there is no such user. `last_seen`: when a device of theirs was
+    here last, to the minute, for those to whom it is shown.
+    """
+
+    user: str
+    state: Literal["online", "away", "offline"]
+    last_seen: int | None = None
+
+
+class PresenceList(Struct, frozen=True, kw_only=True):
+    """In the order in which they were asked for, each once."""
+
+    re: str | None
+    ok: Literal[True] = True
+    presence: list[UserPresence]
+
+
+class ContactState(Struct, frozen=True, kw_only=True):
+    """How one stands to `user` now."""
+
+    re: str | None
+    ok: Literal[True] = True
+    user: str
+    state: Literal["accepted", "requested", "received"]
+
+
+class Contact(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A contact, or an open request: made by oneself (`requested`), or by the other one (`received`).
+
+    `since`: when it became so. The name is shown of contacts, and of those who ask to be one.
+    """
+
+    user: str
+    state: Literal["accepted", "requested", "received"]
+    since: int
+    display_name: str | None = None
+    text: str | None = None
+
+
+class ContactPage(Struct, frozen=True, kw_only=True):
+    re: str | None
+    ok: Literal[True] = True
+    contacts: list[Contact]
+    more: bool
+
+
+class BlockedUser(Struct, frozen=True, kw_only=True):
+    user: str
+    since: int
+
+
+class BlockPage(Struct, frozen=True, kw_only=True):
+    re: str | None
+    ok: Literal[True] = True
+    blocks: list[BlockedUser]
+    more: bool
+
+
+class FoundUser(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    user: str
+    display_name: str | None = None
+
+
+class UserPage(Struct, frozen=True, kw_only=True):
+    """Who was found, best first: the name itself, then user names, then display names. `more`: ask more exactly."""
+
+    re: str | None
+    ok: Literal[True] = True
+    users: list[FoundUser]
+    more: bool
+
+
+class PublicProfile(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """That there is somebody of this name; what they say of themselves is for those who know them."""
+
+    user: str
+    display_name: str | None = None
+    about: str | None = None
+
+
+class ReportDone(Struct, frozen=True, kw_only=True):
+    """The moderators have it under this number. `dup`: they had it before."""
+
+    re: str | None
+    ok: Literal[True] = True
+    report: int
+    dup: bool = False
+
+
+class ReportedContent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A message as it was when it was reported."""
+
+    from_: str = field(name="from")
+    kind: str
+    ts: int
+    text: str | None = None
+    body: Raw | UnsetType = UNSET
+    recalled: bool = False
+
+
+class KeptReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A report as moderators see it. `user` is whom it is about; `content` is a ReportedContent."""
+
+    report: int
+    ts: int
+    reporter: str
+    user: str
+    conv: str | None = None
+    message_id: int | None = None
+    reason: str
+    text: str | None = None
+    content: Raw | UnsetType = UNSET
+
+
+Reply = (
+    Done
+    | Committed
+    | Refused
+    | ConversationPage
+    | SyncPage
+    | SyncReset
+    | HistoryPage
+    | ContactState
+    | ContactPage
+    | BlockPage
+    | UserPage
+    | ReportDone
+    | Invited
+    | InvitePage
+    | GroupPage
+    | PresenceList
+)
 
 
 class MessageUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="message", omit_defaults=True):
     """A new message. `id` and `device` are told to the sender's own devices only.
 
-    Who catches up later gets the newest content, or none of what was `recalled` meanwhile.
+    Who catches up later gets the newest content, or none of what was `recalled` (or `expired`) meanwhile, or what
+    the user has `deleted` from the own view.
     """
 
     ts: int
@@ -336,6 +763,10 @@ class MessageUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="me
     reply_to: int | None = None
     mentions: list[str] = []
     recalled: bool = False
+    forward_of: Forwarded | None = None
+    expires: int | None = None
+    expired: bool = False
+    deleted: bool = False
     id: str | None = None
     device: str | None = None
 
@@ -356,13 +787,16 @@ class EditedUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="edi
 
 
 class RecalledUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="recalled", omit_defaults=True):
-    """The content of `target` is gone; `from` is who took it back."""
+    """The content of `target` is gone; `from` is who took it back. `expired`: its time was over; `from` is who
+    wrote it.
+    """
 
     ts: int
     conv: str
     message_id: int
     from_: str = field(name="from")
     target: int
+    expired: bool = False
     id: str | None = None
     device: str | None = None
 
@@ -389,6 +823,14 @@ class ReadUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="read"
     message_id: int
 
 
+class DeletedUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="deleted"):
+    """The user has hidden this message from the own view, on whichever device."""
+
+    ts: int
+    conv: str
+    target: int
+
+
 class Kicked(Struct, frozen=True, kw_only=True, tag_field="type", tag="kicked"):
     """The server is about to close this device's connection; the device does not come back by itself."""
 
@@ -411,20 +853,28 @@ class MentionUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="me
     body: Raw | UnsetType = UNSET
     reply_to: int | None = None
     mentions: list[str] = []
+    recalled: bool = False
+    forward_of: Forwarded | None = None
+    expires: int | None = None
+    expired: bool = False
+    deleted: bool = False
 
 
 class MemberUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="member", omit_defaults=True):
-    """Somebody joined, left or was removed, by whom, or has another `role`. `name` and `mode` are told to who joins."""
+    """Somebody joined, left, was removed, has another `role`, or may not write (until then, if that ends by
+    itself) or may again; by whom. `name` and `mode` are told to who joins.
+    """
 
     ts: int
     conv: str
     message_id: int
-    action: Literal["joined", "left", "removed", "role"]
+    action: Literal["joined", "left", "removed", "role", "muted", "unmuted"]
     user: str
     by: str
-    role: str | None = None
     name: str | None = None
     mode: Literal["small", "large"] | None = None
+    role: Role | None = None
+    until: int | None = None
     id: str | None = None
     device: str | None = None
 
@@ -432,24 +882,65 @@ class MemberUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="mem
 class ConversationUpdate(
     Struct, frozen=True, kw_only=True, tag_field="type", tag="conversation", omit_defaults=True
 ):
-    """A group was created, or became large: from this message_id on its entries come by `room/{conv}`."""
+    """A group was created, became large (from this message_id on its entries come by `room/{conv}`), has another
+    name or other settings, of which those that changed are told, or is dissolved.
+    """
 
     ts: int
     conv: str
     message_id: int
-    action: Literal["created", "mode"]
+    action: Literal["created", "mode", "renamed", "settings", "dissolved"]
     by: str
     name: str | None = None
     mode: Literal["small", "large"]
     members: list[str] = []
+    history: HistoryMode | None = None
+    posting: PostingMode | None = None
     id: str | None = None
     device: str | None = None
+
+
+class ContactUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="contact", omit_defaults=True):
+    """A request was made, got, accepted or ended; or, on one's own devices alone, `user` was blocked or is no more."""
+
+    ts: int
+    action: ContactAction
+    user: str
+    text: str | None = None
+
+
+class MuteUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="conversation", omit_defaults=True):
+    """No entry: a device of one's own turned the notifications of a conversation off, until then, or on again."""
+
+    ts: int
+    conv: str
+    action: Literal["muted", "unmuted"]
+    until: int | None = None
 
 
 EntryUpdate = (
     MessageUpdate | EditedUpdate | RecalledUpdate | ReactionUpdate | MemberUpdate | ConversationUpdate
 )
-Update = EntryUpdate | MentionUpdate | ReadUpdate
+Update = EntryUpdate | MentionUpdate | ReadUpdate | ContactUpdate | MuteUpdate | DeletedUpdate
+
+
+class LiveReceipt(Struct, frozen=True, kw_only=True, tag_field="type", tag="receipt", omit_defaults=True):
+    """How far another member has come by now, on `live/{user}`; `read` as in `Receipt`."""
+
+    ts: int
+    conv: str
+    user: str
+    delivered: int
+    read: int | UnsetType = UNSET
+
+
+class LiveTyping(Struct, frozen=True, kw_only=True, tag_field="type", tag="typing"):
+    """Another member begins or ends to write, on `live/{user}`. `on` is over after 6 seconds without another one."""
+
+    ts: int
+    conv: str
+    user: str
+    on: bool
 
 
 class ServiceRequest(Struct, frozen=True, kw_only=True, rename={"as_": "as"}):

@@ -8,7 +8,7 @@ from bridge.accounts.service import Accounts
 from bridge.accounts.values import Profile, Session
 from pabal import topics
 from pabal.errors import BadRequest
-from pabal.ids import ClientId, DeviceId, UserId, parse_device, parse_user
+from pabal.ids import ClientId, DeviceId, UserId, parse_device
 from webapi import schemas as s
 from webapi.limits import Limits
 from webapi.routing import Answer, Api, Call
@@ -34,7 +34,6 @@ class AccountRoutes:
             refuses=(409,),
             is_open=True,
         )
-        api.route("GET", "/v1/users/<user>", self.look_up, {200: s.UserBody}, tag="users", refuses=(404,))
         api.route(
             "POST",
             "/v1/sessions",
@@ -108,11 +107,6 @@ class AccountRoutes:
             body.user, body.password, display_name=body.display_name, origin=Origin(call.address, via="http")
         )
         return Answer(201, s.UserBody(user=profile.user))
-
-    def look_up(self, call: Call) -> Answer:
-        """Whether somebody has this name. Profiles are not public."""
-        profile = self._accounts.look_up(parse_user(call.path["user"]))
-        return Answer(200, s.UserBody(user=profile.user))
 
     # Sessions
 
@@ -197,7 +191,9 @@ class AccountRoutes:
             check_new(body.password)
             with self._limits.failed_logins.attempt(login.user, call.address):
                 self._accounts.check_password(login.user, body.current_password, origin=call.origin)
-        profile = self._accounts.update_profile(login.user, display_name=body.display_name, about=body.about)
+        profile = self._accounts.update_profile(
+            login.user, display_name=body.display_name, about=body.about, privacy=body.privacy
+        )
         if not isinstance(body.password, UnsetType):
             self._accounts.set_password(
                 login.user, body.password, keep_session=login.session_id, origin=call.origin
@@ -238,4 +234,5 @@ def _profile(profile: Profile) -> s.ProfileBody:
         about=profile.about,
         admin=profile.admin,
         created_ts=profile.created_ts,
+        privacy=profile.privacy,
     )

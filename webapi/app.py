@@ -11,10 +11,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from bridge.accounts.service import Accounts
 from webapi import message_routes, openapi, problems
 from webapi.account_routes import AccountRoutes
+from webapi.group_routes import GroupRoutes
 from webapi.limits import Limits
+from webapi.message_life_routes import MessageLifeRoutes
 from webapi.message_routes import MessageRoutes
 from webapi.operation_routes import OperationRoutes, add_documents
+from webapi.people_routes import PeopleRoutes
 from webapi.ports import Reads, RelayClient
+from webapi.presence_routes import PresenceRoutes
+from webapi.receipt_routes import ReceiptRoutes
 from webapi.routing import Api
 from webapi.safety_routes import SafetyRoutes
 from webapi.settings import WebSettings
@@ -66,6 +71,11 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     AccountRoutes(services.accounts, limits, settings).register(api)
     SafetyRoutes(services.accounts, services.reads, limits).register(api)
     MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
+    PresenceRoutes(services.relay).register(api)
+    PeopleRoutes(services.accounts, services.reads.people, services.relay).register(api)
+    GroupRoutes(services.reads, services.relay).register(api)
+    MessageLifeRoutes(services.relay).register(api)
+    ReceiptRoutes(services.relay).register(api)
     OperationRoutes(services.accounts, services.relay, settings).register(api)
     document = openapi.describe(app, spec)
     add_documents(app, document)

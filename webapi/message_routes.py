@@ -1,7 +1,6 @@
 """Conversations, messages, requests and sync: pages from the database, everything else asked of the relay."""
 
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -9,19 +8,18 @@ import msgspec
 from msgspec import Raw
 
 from bridge.accounts.service import Accounts
-from pabal import codec, errors
+from pabal import codec
 from pabal import messages as m
 from pabal.acl import RECEIVE, SEND, check_right
-from pabal.errors import BadRequest, PabalError, TooLarge, Unavailable
+from pabal.errors import BadRequest, PabalError
 from pabal.ids import direct, parse_conv, parse_user
 from webapi import problems
 from webapi import schemas as s
+from webapi.asking import ask
 from webapi.ports import Reads, RelayClient
 from webapi.routing import Answer, Api, Call
 from webapi.wakeups import Wakeups
 
-# The relay gets a request in an envelope, and both have to fit into one packet.
-_MAX_REQUEST_BYTES = m.MAX_PACKET_BYTES - 1024
 # What the path says, and not the body.
 _SAID_BY_THE_PATH = frozenset({"to", "conv", "op"})
 
@@ -133,7 +131,7 @@ class MessageRoutes:
         else:
             fields["conv"] = parse_conv(named)
         request = _read(msgspec.json.encode(fields))
-        reply = self._ask(call, request, fields)
+        reply = ask(self._relay, call, request, fields)
         done = msgspec.json.decode(reply, type=m.Committed)
         body = s.CommittedBody(conv=done.conv, message_id=done.message_id, ts=done.ts, dup=done.dup)
         return Answer(200 if done.dup else 201, body)
@@ -148,7 +146,7 @@ class MessageRoutes:
             request = _read(call.raw)
             re_ = request.id
             check_right(call.login.allow, request)
-            reply = msgspec.json.decode(self._ask(call, request, fields), type=dict[str, Raw])
+            reply = msgspec.json.decode(ask(self._relay, call, request, fields), type=dict[str, Raw])
         except PabalError as error:
             raise RequestRefusedError(error, re_ or _id_of(fields)) from error
         reply["re"] = Raw(msgspec.json.encode(re_))
@@ -182,25 +180,6 @@ class MessageRoutes:
             if not woken or not _is_empty(page):
                 return content
 
-    def _ask(self, call: Call, request: m.AnyRequest, fields: dict[str, Any]) -> bytes:
-        """The relay's reply that it is done.
-
-        Raises: what the relay refused with; Unavailable if it did not answer.
-        """
-        # Without an id there would be no reply to wait for.
-        named = {**fields, "id": request.id or str(uuid.uuid4())}
-        content = msgspec.json.encode(named)
-        if len(content) > _MAX_REQUEST_BYTES:
-            raise TooLarge(f"at most {_MAX_REQUEST_BYTES} bytes")
-        reply = self._relay.ask(call.login.user, call.login.device, content)
-        if not msgspec.json.decode(reply, type=_Outcome).ok:
-            raise _refusal(msgspec.json.decode(reply, type=m.Refused))
-        return reply
-
-
-class _Outcome(msgspec.Struct, frozen=True):
-    ok: bool
-
 
 def install_refusals(app: Any) -> None:
     """Let the application answer refused requests."""
@@ -225,11 +204,6 @@ def _id_of(fields: dict[str, Any]) -> str | None:
         return msgspec.json.decode(fields["id"], type=m.RequestIdText)
     except (KeyError, msgspec.DecodeError):
         return None
-
-
-def _refusal(refused: m.Refused) -> PabalError:
-    kind = errors.BY_CODE.get(refused.error, Unavailable)
-    return kind(refused.detail, retry_after=refused.retry_after)
 
 
 def _bare(page: bytes) -> bytes:

@@ -11,7 +11,14 @@ from pabal.ids import DEVICE_PATTERN, USER_PATTERN
 from webapi.problems import MIME
 from webapi.schemas import CONV_OR_USER_PATTERN, Problem
 
-_PATTERNS = {"user": USER_PATTERN, "device": DEVICE_PATTERN, "conv": CONV_OR_USER_PATTERN}
+_PATTERNS = {
+    "user": USER_PATTERN,
+    "device": DEVICE_PATTERN,
+    "conv": CONV_OR_USER_PATTERN,
+    "code": r"^[A-Za-z0-9_-]{1,32}$",
+    "message_id": "^[1-9][0-9]{0,14}$",
+    "emoji": "^[^/.\\u0000]{1,32}$",
+}
 _DOWNLOADS = {"export_account": "application/zip"}
 _FIRST_REFUSAL = 400
 _TELLS_WHEN = {"429", "503"}

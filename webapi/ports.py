@@ -3,9 +3,10 @@
 All methods may block, and are called from many threads at once.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from pabal import messages as m
 from pabal.ids import ConvId, DeviceId, UserId
 
 
@@ -33,12 +34,46 @@ class Reads(Protocol):
         """One's own reactions, `(message_id, emoji)` above `after`. Raises: NotAMember, NotFound."""
         ...
 
+    def group(self, user: UserId, conv: ConvId, after: str | None, limit: int) -> bytes:
+        """A `GroupPage`. Raises: NotAMember, NotFound."""
+        ...
+
+    def invites(self, user: UserId, conv: ConvId) -> bytes:
+        """An `InvitePage`. Raises: NotAMember, NotFound, Forbidden."""
+        ...
+
     def head(self, user: UserId) -> int:
         """The newest seq of the user's inbox; 0 if there is none."""
         ...
 
     def heads(self, users: Collection[UserId]) -> dict[UserId, int]:
         """`head` of each, in one query; users without an inbox may be left out."""
+        ...
+
+    @property
+    def people(self) -> "PeopleReads": ...
+
+
+class PeopleReads(Protocol):
+    """The database, for reading about people.
+
+    Raises (each of them): the errors of `pabal.errors`, Unavailable if the database does not answer.
+    """
+
+    def contacts(self, user: UserId, after: UserId | None, limit: int) -> m.ContactPage: ...
+
+    def blocks(self, user: UserId, after: UserId | None, limit: int) -> m.BlockPage: ...
+
+    def search(self, viewer: UserId, q: str, limit: int) -> m.UserPage:
+        """Raises: BadRequest for a `q` that is too short."""
+        ...
+
+    def profile(self, viewer: UserId, user: UserId) -> m.PublicProfile:
+        """What `viewer` may know of `user`. Raises: NotFound."""
+        ...
+
+    def reports(self, after: int, limit: int) -> tuple[Sequence[m.KeptReport], bool]:
+        """By number, from above `after` on, and whether there are more."""
         ...
 
 

@@ -104,13 +104,13 @@ class Api:
         problem: type = Problem,
         is_open: bool = False,
         counted: bool = True,
-        body_may_lack: bool = False,
+        may_be_empty: bool = False,
         streams: bool = False,
     ) -> None:
         """`answers` and `refuses` are documented; what every route of its kind can refuse is added.
 
-        `described_as`: the body in the description, where that is not how it is read. `is_open`: without a login. `counted`: against the caller's rate limit. `body_may_lack`: without one it is as an empty object.
-        `streams`: it answers with a Download.
+        `described_as`: the body in the description, where that is not how it is read. `is_open`: without a login. `counted`: against the caller's rate limit.
+        `may_be_empty`: no body stands for one that says nothing. `streams`: it answers with a Download.
         """
 
         def endpoint(**path: str) -> Response:
@@ -119,7 +119,7 @@ class Api:
             if counted:
                 self._limits.request(address if login is None else login.user)
             asked = None if query is None else _read_query(query)
-            raw, read = (b"", None) if body is None else _read_body(body, may_lack=body_may_lack)
+            raw, read = (b"", None) if body is None else _read_body(body, may_be_empty)
             return _response(view(Call(address, path, asked, read, raw, login)))
 
         endpoint.__name__ = view.__name__
@@ -177,7 +177,7 @@ def _read_query(model: type) -> object:
         raise codec.malformed(error) from error
 
 
-def _read_body(model: type, *, may_lack: bool = False) -> tuple[bytes, object]:
+def _read_body(model: type, may_be_empty: bool) -> tuple[bytes, object]:
     """The body as it came, and read.
 
     Raises: UnsupportedMediaTypeError, BadRequest; RequestEntityTooLarge of werkzeug.
@@ -190,8 +190,8 @@ def _read_body(model: type, *, may_lack: bool = False) -> tuple[bytes, object]:
     ):
         raise UnsupportedMediaTypeError("send JSON, with 'Content-Type: application/json'")
     raw = request.get_data(cache=False)
-    if may_lack and not raw:
-        raw = b"{}"
+    if may_be_empty and not raw:
+        return raw, model()
     try:
         return raw, msgspec.json.decode(raw, type=model)
     except _BROKEN as error:

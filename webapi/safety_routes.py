@@ -33,7 +33,7 @@ class SafetyRoutes:
     def __init__(self, accounts: Accounts, reads: Reads, limits: Limits) -> None:
         self._accounts = accounts
         self._limits = limits
-        self._export = Export(accounts, reads, _shown)
+        self._export = Export(accounts, reads, reads.people, _shown)
         self._exporting = threading.BoundedSemaphore(MAX_EXPORTS)
 
     def register(self, api: Api) -> None:
@@ -71,7 +71,7 @@ class SafetyRoutes:
             {204: None},
             tag="me",
             body=s.DeleteMe,
-            body_may_lack=True,
+            may_be_empty=True,
             refuses=(403, 404),
         )
 

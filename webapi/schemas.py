@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from pabal import messages as m
 from pabal.ids import DEVICE_PATTERN, GROUP_PATTERN, USER_PATTERN
+from pabal.privacy import Privacy, PrivacyPatch
 
 _NAME = USER_PATTERN[1:-1]
 CONV_PATTERN = f"^({_NAME}~{_NAME}|{GROUP_PATTERN[1:-1]})$"
@@ -73,6 +74,7 @@ class PatchMe(Struct, frozen=True, kw_only=True):
 
     display_name: DisplayName | UnsetType = UNSET
     about: About | UnsetType = UNSET
+    privacy: PrivacyPatch | UnsetType | None = UNSET
     password: NewPassword | UnsetType = UNSET
     current_password: str | UnsetType = UNSET
 
@@ -120,6 +122,35 @@ class SendBody(Struct, frozen=True, kw_only=True):
     kind: m.KindText = "text"
     reply_to: m.PositiveNumber | None = None
     mentions: Annotated[list[str], Meta(max_length=m.MAX_MENTIONS)] = []
+    forward_of: m.ForwardOf | None = None
+    expires_in: Annotated[int, Meta(ge=1, le=m.MAX_LIFETIME_S)] | None = None
+
+
+class EditBody(Struct, frozen=True, kw_only=True):
+    """`text` or `body` or both."""
+
+    id: m.RequestIdText | None = None
+    text: str | None = None
+    body: dict[str, Any] | None = None
+
+
+class DeleteQuery(Struct, frozen=True, kw_only=True):
+    for_: Literal["everyone", "me"] = field(name="for", default="everyone")
+    id: m.RequestIdText | None = None
+
+
+class ReactionQuery(Struct, frozen=True, kw_only=True):
+    id: m.RequestIdText | None = None
+
+
+class ReadBody(Struct, frozen=True, kw_only=True):
+    message_id: m.PositiveNumber
+
+
+class TypingBody(Struct, frozen=True, kw_only=True):
+    """`on` is over after 6 seconds without another one."""
+
+    on: bool
 
 
 class RequestBody(Struct, frozen=True, kw_only=True):
@@ -151,6 +182,18 @@ class SyncQuery(Struct, frozen=True, kw_only=True):
     wait: Annotated[int, Meta(ge=0, le=60)] = 0
 
 
+class PresenceQuery(Struct, frozen=True, kw_only=True):
+    """`users`: names with commas between them, at most 200; for more than fit into a request line there is
+    `POST /v1/requests`.
+    """
+
+    users: Annotated[str, Meta(extra_json_schema={"pattern": f"^{_NAME}(,{_NAME})*$"})]
+
+
+class PresenceBody(Struct, frozen=True, kw_only=True):
+    presence: list[m.UserPresence]
+
+
 class UserBody(Struct, frozen=True, kw_only=True):
     user: str
 
@@ -161,6 +204,7 @@ class ProfileBody(Struct, frozen=True, kw_only=True):
     about: str | None
     admin: bool
     created_ts: int
+    privacy: Privacy
 
 
 class Topics(Struct, frozen=True, kw_only=True):
@@ -193,7 +237,7 @@ class SessionBody(Struct, frozen=True, kw_only=True):
 
 
 class DeviceBody(Struct, frozen=True, kw_only=True):
-    """`seen_ts`: the last login, renewal of tokens or MQTT connection; null where there was none."""
+    """`seen_ts`: when it was connected last, to the minute, or logged in or renewed its tokens; null: never."""
 
     device: str
     allow: list[str]

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bridge.accounts.failures import FailedLogins
 from bridge.accounts.origin import Origin
-from bridge.accounts.seen import SeenDevices
 from bridge.accounts.service import Accounts
 from bridge.accounts.tokens import TokenExpired
 from bridge.ports import Login
@@ -35,7 +34,6 @@ class AccountAuthenticator:
         self._failures = failures
         self._max_pending = max_pending
         self._pending = 0
-        self._seen = SeenDevices(accounts)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pabal-login")
 
     async def authenticate(self, username: str, password: str, address: str) -> Login:
@@ -53,13 +51,10 @@ class AccountAuthenticator:
         asked = asyncio.get_running_loop().run_in_executor(self._pool, check, *about)
         # Counted until the thread is done, even if whoever asked has gone away meanwhile.
         asked.add_done_callback(self._done)
-        login = await asyncio.shield(asked)
-        self._seen.came(login, self._pool)
-        return login
+        return await asyncio.shield(asked)
 
     def close(self) -> None:
         """Waits for the checks under way; those that have not begun are cancelled."""
-        self._seen.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _check(self, username: str, password: str, address: str) -> Login:

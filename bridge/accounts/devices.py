@@ -64,11 +64,6 @@ class Devices(Desk):
             self._note(tx, user, "device_added", origin, device=device_id, allow=sorted(rights))
         return NewDevice(device_id, rights, secret)
 
-    def devices_seen(self, seen: list[tuple[UserId, DeviceId, int]]) -> None:
-        """`(user, device, ms)` of devices that came in by MQTT, in one transaction."""
-        with self._store.writing() as tx:
-            tx.devices_seen(seen)
-
     def delete_device(self, user: UserId, device: DeviceId, *, origin: Origin = UNKNOWN) -> None:
         """The device's session, secret and live connections end.
 

@@ -8,6 +8,7 @@ from bridge.accounts.values import Profile
 from bridge.store.accounts import AccountRow
 from pabal.errors import BadRequest, Conflict
 from pabal.ids import UserId, parse_new_user
+from pabal.privacy import DEFAULT, PrivacyPatch, changed, dump, folded, parse
 
 MAX_DISPLAY_NAME = 64
 MAX_ABOUT = 500
@@ -34,7 +35,16 @@ class People(Desk):
         with self._store.reading() as tx:  # spare the hashing where it is already clear
             if tx.account(name) is not None:
                 raise Conflict(f"the name {name!r} is taken", field="user")
-        row = AccountRow(name, shown, None, self._passwords.hash(password), "active", admin, self._now_ms())
+        row = AccountRow(
+            name,
+            shown,
+            None,
+            self._passwords.hash(password),
+            "active",
+            admin,
+            self._now_ms(),
+            found_as=folded(shown or ""),
+        )
         with self._store.writing() as tx:
             tx.insert_account(row)
             self._note(tx, name, "signed_up", origin)
@@ -56,8 +66,9 @@ class People(Desk):
         *,
         display_name: str | UnsetType | None = UNSET,
         about: str | UnsetType | None = UNSET,
+        privacy: PrivacyPatch | UnsetType | None = UNSET,
     ) -> Profile:
-        """Set what is given; None removes.
+        """Set what is given; None removes. Whoever may see less of the user from now on does within a second.
 
         Raises: NotFound; BadRequest for a text that is too long or has U+0000.
         """
@@ -68,6 +79,13 @@ class People(Desk):
             tx.set_profile(
                 user, _text(shown, "display_name", MAX_DISPLAY_NAME), _text(told, "about", MAX_ABOUT)
             )
+            now = existing(tx, user)
+            chosen = before = parse(now.privacy)
+            if privacy is not UNSET:
+                chosen = DEFAULT if privacy is None else changed(before, privacy)
+            tx.set_privacy(user, dump(chosen), folded(now.display_name or "") if chosen.search else None)
+            if chosen.presence != before.presence:
+                tx.related(user, self._now_ms())
             return _profile(existing(tx, user))
 
     def set_password(
@@ -133,7 +151,9 @@ class People(Desk):
 
 
 def _profile(row: AccountRow) -> Profile:
-    return Profile(row.user, row.display_name, row.about, row.state, row.admin, row.created_ts)
+    return Profile(
+        row.user, row.display_name, row.about, row.state, row.admin, row.created_ts, parse(row.privacy)
+    )
 
 
 def _text(value: str | None, field: str, max_chars: int) -> str | None:

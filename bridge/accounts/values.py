@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from bridge.store.accounts import AccountState
 from pabal.ids import DeviceId, UserId
+from pabal.privacy import DEFAULT, Privacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Profile:
     state: AccountState
     admin: bool
     created_ts: int
+    privacy: Privacy = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)

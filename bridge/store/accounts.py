@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from sqlalchemy import Connection, Engine, Row, bindparam, delete, exc, insert, or_, select, text, update
+from sqlalchemy import Connection, Engine, Row, delete, exc, insert, select, text, update
 
 from bridge.store.audit_log import AuditLog
 from bridge.store.engine import open_engine
@@ -39,6 +39,8 @@ class AccountRow:
     state: AccountState
     admin: bool
     created_ts: int
+    privacy: str | None = None
+    found_as: str | None = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ class AccountTransaction:
                     state=row.state,
                     admin=row.admin,
                     created_ts=row.created_ts,
+                    privacy=row.privacy,
+                    found_as=row.found_as,
                 )
             )
         except exc.IntegrityError as error:
@@ -145,6 +149,10 @@ class AccountTransaction:
 
     def set_profile(self, user: UserId, display_name: str | None, about: str | None) -> None:
         self._set_account(user, display_name=display_name, about=about)
+
+    def set_privacy(self, user: UserId, privacy: str | None, found_as: str | None) -> None:
+        """`found_as`: the display name as search compares it, None for who does not want to be found."""
+        self._set_account(user, privacy=privacy, found_as=found_as)
 
     def set_password_hash(self, user: UserId, password_hash: str) -> None:
         self._set_account(user, password_hash=password_hash)
@@ -160,7 +168,14 @@ class AccountTransaction:
         is for the relay to take away.
         """
         self._set_account(
-            user, state="deleting", display_name=None, about=None, password_hash=None, admin=False
+            user,
+            state="deleting",
+            display_name=None,
+            about=None,
+            password_hash=None,
+            admin=False,
+            privacy=None,
+            found_as=None,
         )
 
     def _set_account(self, user: UserId, **values: Any) -> None:
@@ -206,17 +221,6 @@ class AccountTransaction:
         self._connection.execute(
             update(device).where(device.c.user_id == user, device.c.device_id == name).values(seen_ts=ts)
         )
-
-    def devices_seen(self, seen: list[tuple[UserId, DeviceId, int]]) -> None:
-        """`(user, device, ts)`; a time that is older than the one known changes nothing."""
-        statement = (
-            update(device)
-            .where(device.c.user_id == bindparam("of"), device.c.device_id == bindparam("name"))
-            .where(or_(device.c.seen_ts.is_(None), device.c.seen_ts < bindparam("ts")))
-            .values(seen_ts=bindparam("ts"))
-        )
-        rows = [{"of": user, "name": name, "ts": ts} for user, name, ts in sorted(seen)]
-        self._connection.execute(statement, rows)
 
     def delete_device(self, user: UserId, name: DeviceId) -> None:
         self._connection.execute(delete(device).where(device.c.user_id == user, device.c.device_id == name))
@@ -303,6 +307,10 @@ class AccountTransaction:
         """The MQTT sessions of the device (None: of all the user's devices) end soon after the commit."""
         self._tell(kind="gone", user_id=user, device_id=name, ts=ts)
 
+    def related(self, user: UserId, ts: int) -> None:
+        """Others may see less of this user soon after the commit."""
+        self._tell(kind="related", user_id=user, ts=ts)
+
     def _tell(self, **change: Any) -> None:
         if self._connection.dialect.name == "postgresql":
             # The relay reads on from the highest number that it has seen, so numbers become visible in their order.
@@ -348,6 +356,8 @@ def _account(row: Row[Any]) -> AccountRow:
         row.state,
         bool(row.admin),
         row.created_ts,
+        row.privacy,
+        row.found_as,
     )
 
 

@@ -28,6 +28,7 @@ class Dialect:
 
     name: str
     greatest: str
+    least: str
     row_lock: str
 
     def each(self, parameter: str, alias: str = "k") -> str:
@@ -50,8 +51,8 @@ class Dialect:
         return f"= ANY(ARRAY(SELECT json_array_elements_text(CAST(:{parameter} AS json))))"
 
 
-SQLITE = Dialect("sqlite", greatest="max", row_lock="")
-POSTGRESQL = Dialect("postgresql", greatest="greatest", row_lock=" FOR NO KEY UPDATE")
+SQLITE = Dialect("sqlite", greatest="max", least="min", row_lock="")
+POSTGRESQL = Dialect("postgresql", greatest="greatest", least="least", row_lock=" FOR NO KEY UPDATE")
 
 
 def of(engine: Engine) -> Dialect:

@@ -5,11 +5,13 @@ Rows of messages stay, with their numbers, ids and digests, as after a recall. E
 
 from typing import Final
 
+import msgspec
 from sqlalchemy import Connection, TextClause, text
 
-from bridge.commands import EndErasure, EraseEntries, EraseInbox, Erasure, ForgetEvents
+from bridge.commands import EndErasure, EraseContacts, EraseEntries, EraseInbox, Erasure, ForgetEvents
 from bridge.store import audit_log
-from pabal.ids import is_direct
+from bridge.store.people_store import PeopleStatements
+from pabal.ids import UserId, is_direct
 
 # What is left of an entry that gave a reaction or took one back.
 _NO_REACTION: Final = '{"removed":true}'
@@ -19,7 +21,9 @@ _RANGE: Final = "conv_id = :conv AND message_id > :after AND message_id <= :upto
 class ErasureStatements:
     """Of both dialects."""
 
-    def __init__(self) -> None:
+    def __init__(self, people: PeopleStatements) -> None:
+        self.people = people
+        self.hidden = text("DELETE FROM hidden_message WHERE user_id = :user")
         tables = ("direct_message", "group_message")
         self.contents = {table: _contents(table) for table in tables}
         self.emoji = {
@@ -47,9 +51,13 @@ def write(connection: Connection, sql: ErasureStatements, command: Erasure, ts: 
             connection.execute(sql.contents[table], {**piece, "ts": ts})
             connection.execute(sql.emoji[table], {**piece, "left": _NO_REACTION})
             connection.execute(sql.reactions, piece)
+        case EraseContacts(user=user, others=others):
+            for other in others:
+                _erase_contact(connection, sql.people, user, other)
         case EraseInbox():
             return _erase_inbox(connection, sql, command)
         case EndErasure(user=user):
+            connection.execute(sql.hidden, {"user": user})
             connection.execute(sql.end, {"user": user})
         case ForgetEvents(before_ts=before, limit=limit):
             return audit_log.forget_old(connection, before, limit)
@@ -64,6 +72,22 @@ def _erase_inbox(connection: Connection, sql: ErasureStatements, command: EraseI
         connection.execute(sql.inbox, {"user": command.user, "keep": keep})
         connection.execute(sql.min_seq, {"user": command.user, "keep": keep})
     return int(head + 1 - keep)
+
+
+def _erase_contact(connection: Connection, sql: PeopleStatements, user: UserId, other: UserId) -> None:
+    """What the other one's inbox tells of it stays, without what was written."""
+    pair = {"user": user, "other": other}
+    connection.execute(sql.forget_contact, pair)
+    connection.execute(sql.forget_block, pair)
+    for seq, data in connection.execute(sql.told_of_contacts, {"other": other}).all():
+        told = msgspec.json.decode(data, type=dict[str, object])
+        if (
+            told.get("user") == user
+            and told.get("action") == "received"
+            and told.pop("text", None) is not None
+        ):
+            again = {"other": other, "seq": seq, "data": msgspec.json.encode(told).decode()}
+            connection.execute(sql.tell_again, again)
 
 
 def _contents(table: str) -> TextClause:

@@ -5,8 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, TextClause
 
-from bridge.facts import Conversation, Facts, Known, Target, Wanted
+from bridge.facts import Content, Conversation, Facts, Known, Target, Wanted
+from bridge.store import people_store
 from bridge.store.dialect import rows
+from bridge.store.group_store import load_groups, load_invites
 from bridge.store.relay_statements import RelayStatements
 from pabal.ids import ConvId, UserId
 
@@ -15,15 +17,19 @@ def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Fa
     """Locks the conversations first, sorted; everything else is looked up under that lock."""
     loader = _Loader(connection, sql)
     facts = Facts()
+    load_invites(sql.group, loader.each, facts, keys)
     loader.conversations(facts, keys)
     loader.known(facts, keys)
-    for user, state in loader.each(sql.load_accounts, sorted(keys.accounts)):
-        (facts.accounts if state == "active" else facts.gone).add(UserId(user))
+    facts.accounts = people_store.load(
+        connection, sql.people, keys.accounts, keys.conversations, keys.people, facts.people
+    )
     facts.heads = {UserId(user): head for user, head in loader.each(sql.load_heads, sorted(keys.heads))}
     loader.reads(facts, keys)
     loader.targets(facts, keys)
+    loader.contents(facts, keys)
     loader.members(facts, keys)
     loader.successions(facts, keys)
+    load_groups(sql.group, loader.each, facts, keys)
     return facts
 
 
@@ -37,8 +43,10 @@ class _Loader:
 
     def conversations(self, facts: Facts, keys: Wanted) -> None:
         found = self.each(self._sql.load_conversations, sorted(keys.conversations))
-        for conv, kind, mode, head, ordinal, name in found:
-            facts.conversations[ConvId(conv)] = Conversation(kind, mode, head, ordinal, name)
+        for conv, kind, mode, head, ordinal, name, history, posting in found:
+            facts.conversations[ConvId(conv)] = Conversation(
+                kind, mode, head, ordinal, name, history, posting
+            )
 
     def known(self, facts: Facts, keys: Wanted) -> None:
         for statement, known in (
@@ -50,8 +58,9 @@ class _Loader:
 
     def reads(self, facts: Facts, keys: Wanted) -> None:
         found = self.each(self._sql.load_read, [*keys.direct_reads, *keys.group_reads])
-        for conv, user, read_upto in found:
+        for conv, user, read_upto, delivered_upto in found:
             facts.read_upto[ConvId(conv), UserId(user)] = read_upto
+            facts.delivered_upto[ConvId(conv), UserId(user)] = delivered_upto
         for statement, reads in (
             (self._sql.load_direct_ordinals, keys.direct_reads),
             (self._sql.load_group_ordinals, keys.group_reads),
@@ -64,27 +73,45 @@ class _Loader:
             (self._sql.load_direct_targets, keys.direct_targets),
             (self._sql.load_group_targets, keys.group_targets),
         ):
-            for conv, message_id, sender, type_, ts, recalled in self.each(statement, targets):
-                facts.targets[ConvId(conv), message_id] = Target(sender, type_, ts, bool(recalled))
+            for conv, message_id, sender, type_, ts, recalled, expires in self.each(statement, targets):
+                facts.targets[ConvId(conv), message_id] = Target(sender, type_, ts, bool(recalled), expires)
         for conv, target, user, emoji in self.each(self._sql.load_reactions, keys.reactions):
             facts.reactions.setdefault((ConvId(conv), target, UserId(user)), set()).add(emoji)
         changed = sorted({conv for conv, _target, _user in keys.group_targets if _is_large(facts, conv)})
         for conv, latest in self.each(self._sql.load_latest_joins, changed):
             facts.latest_join[ConvId(conv)] = latest
 
+    def contents(self, facts: Facts, keys: Wanted) -> None:
+        for statement, asked in (
+            (self._sql.load_direct_contents, keys.direct_contents),
+            (self._sql.load_group_contents, keys.group_contents),
+        ):
+            for conv, message_id, kind, text, body in self.each(statement, asked):
+                facts.contents[ConvId(conv), message_id] = Content(kind, text, body)
+        for conv, message_id, user in self.each(self._sql.load_hidden, keys.hidden):
+            facts.hidden.add((ConvId(conv), message_id, UserId(user)))
+
     def members(self, facts: Facts, keys: Wanted) -> None:
         """All members of small groups get copies; of a large one only those that somebody acts on matter."""
-        small = [conv for conv in keys.groups if conv in facts.conversations and not _is_large(facts, conv)]
+        small = [
+            conv
+            for conv in keys.groups
+            if conv in facts.conversations and (not _is_large(facts, conv) or conv in keys.group.whole)
+        ]
         asked = sorted(pair for pair in keys.members if _is_large(facts, pair[0]))
         for statement, members in ((self._sql.load_rosters, small), (self._sql.load_roles, asked)):
-            for conv, user, role, visible_from in self.each(statement, members):
+            for conv, user, role, visible_from, silenced in self.each(statement, members):
                 facts.roles.setdefault(ConvId(conv), {})[UserId(user)] = role
                 facts.visible_from[ConvId(conv), UserId(user)] = visible_from
+                if silenced is not None:
+                    facts.group.silenced[ConvId(conv), UserId(user)] = silenced
 
     def successions(self, facts: Facts, keys: Wanted) -> None:
-        """Of a large group, those of whom one may have to own it."""
-        for conv in sorted(conv for conv in keys.successions if _is_large(facts, conv)):
-            for user, role, visible_from in self._connection.execute(self._sql.load_heirs, {"conv": conv}):
+        """Those of whom one may have to own the group."""
+        for conv in sorted(keys.successions):
+            found = self._connection.execute(self._sql.load_heirs, {"conv": conv}).all()
+            facts.heirs[conv] = [UserId(user) for user, _role, _visible_from in found]
+            for user, role, visible_from in found:
                 facts.roles.setdefault(conv, {}).setdefault(UserId(user), role)
                 facts.visible_from.setdefault((conv, UserId(user)), visible_from)
 

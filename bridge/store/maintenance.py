@@ -72,6 +72,12 @@ RULES = (
         " WHERE i.type = 'message' AND d.conv_id IS NULL AND g.conv_id IS NULL LIMIT :limit",
     ),
     Rule(
+        "nothing is left of what was recalled or has expired",
+        "SELECT m.conv_id || ' ' || m.message_id FROM (SELECT conv_id, message_id, text, body, recalled_ts FROM direct_message"
+        " UNION ALL SELECT conv_id, message_id, text, body, recalled_ts FROM group_message) m"
+        " WHERE m.recalled_ts IS NOT NULL AND (m.text IS NOT NULL OR m.body IS NOT NULL) LIMIT :limit",
+    ),
+    Rule(
         "nobody has read beyond a conversation's head",
         "SELECT m.conv_id || ' ' || m.user_id FROM member m JOIN conversation c ON c.conv_id = m.conv_id"
         " WHERE m.read_upto > c.head OR m.delivered_upto > c.head LIMIT :limit",

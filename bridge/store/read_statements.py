@@ -4,11 +4,18 @@ from typing import Final
 
 from sqlalchemy import TextClause, text
 
+from bridge.commands import EVERYBODY
 from bridge.store.dialect import Dialect
+from bridge.store.sharing import SharingStatements
 
 _MESSAGE: Final = (
     "m.conv_id, m.message_id, m.sender, m.device, m.id, m.type, m.kind, m.text, m.body, m.extra, m.ts,"
-    " m.target, m.edited_ts, m.recalled_ts"
+    " m.target, m.edited_ts, m.recalled_ts, m.expires_ts"
+)
+
+_SHOWN: Final = (
+    "NOT EXISTS (SELECT 1 FROM hidden_message AS h"
+    " WHERE h.user_id = :user AND h.conv_id = m.conv_id AND h.message_id = m.message_id)"
 )
 
 
@@ -32,7 +39,26 @@ class ReadStatements:
                 f"SELECT {_MESSAGE} FROM {d.each('keys')} CROSS JOIN {table} AS m"
                 f" WHERE m.conv_id = {d.field(0)} AND m.message_id = (SELECT n.message_id FROM {table} AS n"
                 f" WHERE n.conv_id = {d.field(0)} AND n.message_id >= {d.field(1, 'bigint')}"
-                " AND n.type = 'message' ORDER BY n.message_id DESC LIMIT 1)"
+                " AND n.type = 'message' AND NOT EXISTS (SELECT 1 FROM hidden_message AS h WHERE h.user_id = :user"
+                " AND h.conv_id = n.conv_id AND h.message_id = n.message_id) ORDER BY n.message_id DESC LIMIT 1)"
+            )
+            for table in ("direct_message", "group_message")
+        ]
+        self.hidden = text(
+            f"SELECT h.conv_id, h.message_id FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
+            f" WHERE h.user_id = :user AND h.conv_id = {d.field(0)} AND h.message_id = {d.field(1, 'bigint')}"
+        )
+        self.hidden_above = text(
+            f"SELECT h.conv_id, count(*) FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
+            f" WHERE h.user_id = :user AND h.conv_id = {d.field(0)} AND h.message_id > {d.field(1, 'bigint')}"
+            " GROUP BY h.conv_id"
+        )
+        # Twice the conditions of the tables' indexes, to the letter, so that they are used.
+        self.due = [
+            text(
+                f"SELECT conv_id, message_id, sender FROM {table}"
+                " WHERE expires_ts IS NOT NULL AND recalled_ts IS NULL AND expires_ts <= :now"
+                " ORDER BY expires_ts, conv_id, message_id LIMIT :limit"
             )
             for table in ("direct_message", "group_message")
         ]
@@ -49,13 +75,25 @@ class ReadStatements:
             "SELECT c.conv_id, c.head FROM member AS m JOIN conversation AS c ON c.conv_id = m.conv_id"
             " WHERE m.user_id = :user AND m.to_id IS NULL AND c.mode = 'large' ORDER BY c.conv_id LIMIT 1000"
         )
+        self.last_seen = text(
+            f"SELECT user_id, max(seen_ts) FROM device WHERE user_id {d.among('users')}"
+            " AND seen_ts IS NOT NULL GROUP BY user_id"
+        )
         self.conversation_head = text("SELECT head FROM conversation WHERE conv_id = :conv")
         self.receipts = text(
-            "SELECT user_id, delivered_upto, read_upto FROM member"
-            " WHERE conv_id = :conv AND to_id IS NULL ORDER BY user_id LIMIT 500"
+            f"SELECT user_id, {d.greatest}(delivered_upto, read_upto), read_upto FROM member"
+            " WHERE conv_id = :conv AND to_id IS NULL AND (user_id = :viewer"
+            " OR EXISTS (SELECT 1 FROM conversation WHERE conv_id = :conv AND mode = 'small'))"
+            " ORDER BY user_id LIMIT 500"
+        )
+        self.sharing = SharingStatements(d)
+        self.mentions = text(
+            f"SELECT n.conv_id, count(DISTINCT n.message_id) FROM {d.each('keys')} CROSS JOIN mention AS n"
+            f" WHERE n.conv_id = {d.field(0)} AND n.user_id IN (:user, '{EVERYBODY}')"
+            f" AND n.message_id > {d.field(1, 'bigint')} GROUP BY n.conv_id"
         )
         self.mine = text(
-            "SELECT conv_id, read_upto, read_ordinal, visible_from FROM member"
+            "SELECT conv_id, read_upto, read_ordinal, visible_from, muted_until FROM member"
             " WHERE user_id = :user AND conv_id > :after AND to_id IS NULL ORDER BY conv_id LIMIT :limit"
         )
         self.conversations = text(
@@ -63,7 +101,7 @@ class ReadStatements:
         )
         self.changes = text(
             "SELECT change_id, kind, user_id, device_id, reason, credential FROM change_log c"
-            " WHERE change_id > :after AND (kind = 'kicked' OR kind = 'gone' AND NOT EXISTS (SELECT 1 FROM device d"
+            " WHERE change_id > :after AND (kind <> 'gone' OR NOT EXISTS (SELECT 1 FROM device d"
             " WHERE d.user_id = c.user_id AND d.device_id = c.device_id)) ORDER BY change_id LIMIT 1000"
         )
         self.last_change = text("SELECT coalesce(max(change_id), 0) FROM change_log")
@@ -73,6 +111,13 @@ class ReadStatements:
         )
         self.retained = text("SELECT topic, payload, qos, properties, expires FROM retained")
         self.deleting = text("SELECT user_id FROM account WHERE state = 'deleting' ORDER BY user_id")
+        self.acquainted = text(
+            "SELECT other_id FROM contact WHERE user_id = :user"
+            " UNION SELECT blocked_id FROM block WHERE user_id = :user"
+        )
+        self.told_of_contacts = text(
+            "SELECT data FROM inbox WHERE user_id = :user AND type = 'contact' AND data IS NOT NULL"
+        )
         self.oldest_event = text("SELECT ts FROM audit ORDER BY event_id LIMIT 1")
         self.ever_mine = text(
             "SELECT m.conv_id, m.to_id IS NULL, c.head FROM member AS m JOIN conversation AS c"
@@ -102,12 +147,12 @@ class ReadStatements:
 def _before(table: str) -> TextClause:
     return text(
         f"SELECT {_MESSAGE} FROM {table} AS m WHERE m.conv_id = :conv"
-        " AND m.message_id < :before AND m.message_id >= :first ORDER BY m.message_id DESC LIMIT :limit"
+        f" AND m.message_id < :before AND m.message_id >= :first AND {_SHOWN} ORDER BY m.message_id DESC LIMIT :limit"
     )
 
 
 def _after(table: str) -> TextClause:
     return text(
         f"SELECT {_MESSAGE} FROM {table} AS m WHERE m.conv_id = :conv"
-        " AND m.message_id > :after AND m.message_id >= :first ORDER BY m.message_id LIMIT :limit"
+        f" AND m.message_id > :after AND m.message_id >= :first AND {_SHOWN} ORDER BY m.message_id LIMIT :limit"
     )

@@ -6,13 +6,18 @@ from sqlalchemy import TextClause, text
 
 from bridge.store.dialect import Dialect, Type
 from bridge.store.erasure_store import ErasureStatements
+from bridge.store.group_store import GroupStatements
+from bridge.store.people_store import PeopleStatements
+from bridge.store.presence_store import PresenceStatements
 from bridge.store.queue_store import QueueStatements
 
 _MESSAGE_COLUMNS: Final = (
-    "conv_id, message_id, sender, device, id, digest, type, kind, ordinal, text, body, extra, ts, target"
+    "conv_id, message_id, sender, device, id, digest, type, kind, ordinal, text, body, extra, ts, target,"
+    " expires_ts"
 )
 _MESSAGE_TYPES: Final[tuple[Type, ...]] = (
     "text", "bigint", "text", "text", "text", "text", "text", "text", "bigint", "text", "text", "text", "bigint", "bigint",
+    "bigint",
 )  # fmt: skip
 
 
@@ -21,35 +26,30 @@ class RelayStatements:
 
     def __init__(self, d: Dialect) -> None:
         self.load_conversations = text(
-            f"SELECT conv_id, kind, mode, head, ordinal, name FROM conversation WHERE conv_id {d.among('keys')}"
-            f" ORDER BY conv_id{d.row_lock}"
+            f"SELECT conv_id, kind, mode, head, ordinal, name, history, posting FROM conversation"
+            f" WHERE conv_id {d.among('keys')} ORDER BY conv_id{d.row_lock}"
         )
         self.load_known_direct = _load_known(d, "direct_message")
         self.load_known_group = _load_known(d, "group_message")
         self.load_rosters = text(
-            "SELECT m.conv_id, m.user_id, m.role, m.visible_from FROM member AS m"
+            "SELECT m.conv_id, m.user_id, m.role, m.visible_from, m.silenced_until FROM member AS m"
             f" WHERE m.conv_id {d.among('keys')} AND m.to_id IS NULL ORDER BY m.conv_id, m.user_id"
         )
         self.load_roles = text(
-            f"SELECT m.conv_id, m.user_id, m.role, m.visible_from FROM {d.each('keys')} CROSS JOIN member AS m"
+            "SELECT m.conv_id, m.user_id, m.role, m.visible_from, m.silenced_until"
+            f" FROM {d.each('keys')} CROSS JOIN member AS m"
             f" WHERE m.conv_id = {d.field(0)} AND m.user_id = {d.field(1)} AND m.to_id IS NULL"
-        )
-        self.load_accounts = text(
-            f"SELECT user_id, state FROM account WHERE user_id {d.among('keys')}"
-            " AND state IN ('active', 'deleting', 'deleted')"
         )
         self.load_heirs = text(
             "SELECT user_id, role, visible_from FROM member WHERE conv_id = :conv AND to_id IS NULL"
-            " ORDER BY CASE role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END, visible_from, user_id LIMIT 5"
+            " AND role <> 'owner' ORDER BY CASE role WHEN 'admin' THEN 0 ELSE 1 END, from_id, user_id LIMIT 5"
         )
-        self.change_roles = text(
-            f"UPDATE member SET role = {d.field(2)} FROM {d.each('rows')}"
-            f" WHERE member.conv_id = {d.field(0)} AND member.user_id = {d.field(1)}"
-        )
-        self.erasure = ErasureStatements()
+        self.people = PeopleStatements(d)
+        self.erasure = ErasureStatements(self.people)
         self.load_heads = text(f"SELECT user_id, head FROM inbox_head WHERE user_id {d.among('keys')}")
         self.load_read = text(
-            f"SELECT m.conv_id, m.user_id, m.read_upto FROM {d.each('keys')} CROSS JOIN member AS m"
+            f"SELECT m.conv_id, m.user_id, m.read_upto, {d.greatest}(m.delivered_upto, m.read_upto)"
+            f" FROM {d.each('keys')} CROSS JOIN member AS m"
             f" WHERE m.conv_id = {d.field(0)} AND m.user_id = {d.field(1)} AND m.to_id IS NULL"
         )
         self.load_direct_ordinals = _load_ordinals(d, "direct_message")
@@ -76,14 +76,27 @@ class RelayStatements:
             "DELETE FROM reaction WHERE (conv_id, target, user_id, emoji) IN"
             f" (SELECT {d.fields('text', 'bigint', 'text', 'text')} FROM {d.each('rows')})"
         )
+        self.load_direct_contents = _load_contents(d, "direct_message")
+        self.load_group_contents = _load_contents(d, "group_message")
+        self.load_hidden = text(
+            f"SELECT h.conv_id, h.message_id, h.user_id FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
+            f" WHERE h.user_id = {d.field(2)} AND h.conv_id = {d.field(0)}"
+            f" AND h.message_id = {d.field(1, 'bigint')}"
+        )
+        self.insert_hidden = text(
+            "INSERT INTO hidden_message (user_id, conv_id, message_id)"
+            f" SELECT {d.fields('text', 'text', 'bigint')} FROM {d.each('rows')} WHERE true"
+            " ON CONFLICT (user_id, conv_id, message_id) DO NOTHING"
+        )
         self.insert_direct = _insert_messages(d, "direct_message")
         self.insert_group = _insert_messages(d, "group_message")
         self.upsert_conversations = text(
-            "INSERT INTO conversation (conv_id, kind, mode, head, ordinal, name, created_ts)"
-            f" SELECT {d.fields('text', 'text', 'text', 'bigint', 'bigint', 'text', 'bigint')}"
+            "INSERT INTO conversation (conv_id, kind, mode, head, ordinal, name, created_ts, history, posting)"
+            f" SELECT {d.fields('text', 'text', 'text', 'bigint', 'bigint', 'text', 'bigint', 'text', 'text')}"
             f" FROM {d.each('rows')} WHERE true"
             " ON CONFLICT (conv_id) DO UPDATE SET"
-            " head = excluded.head, ordinal = excluded.ordinal, mode = excluded.mode"
+            " head = excluded.head, ordinal = excluded.ordinal, mode = excluded.mode, name = excluded.name,"
+            " history = excluded.history, posting = excluded.posting"
         )
         self.upsert_reads = text(
             "INSERT INTO member (conv_id, user_id, from_id, visible_from, role,"
@@ -97,7 +110,7 @@ class RelayStatements:
         self.upsert_joins = text(
             "INSERT INTO member (conv_id, user_id, from_id, visible_from, role,"
             " delivered_upto, read_upto, read_ordinal)"
-            f" SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, {d.field(2, 'bigint')},"
+            f" SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, {d.field(5, 'bigint')},"
             f" {d.field(3)}, 0, {d.field(2, 'bigint')}, {d.field(4, 'bigint')}"
             f" FROM {d.each('rows')} WHERE true"
             " ON CONFLICT (conv_id, user_id) DO UPDATE SET from_id = excluded.from_id, to_id = NULL,"
@@ -140,7 +153,9 @@ class RelayStatements:
             text(f"DELETE FROM {table} WHERE client_id = :client_id")
             for table in ("mqtt_session", "mqtt_delivery", "mqtt_incoming")
         ]
+        self.group = GroupStatements(d)
         self.queues = QueueStatements(d)
+        self.presence = PresenceStatements(d)
         self.upsert_retained = text(
             "INSERT INTO retained (topic, payload, qos, properties, expires)"
             " VALUES (:topic, :payload, :qos, :properties, :expires)"
@@ -148,6 +163,21 @@ class RelayStatements:
             " properties = excluded.properties, expires = excluded.expires"
         )
         self.delete_retained = text("DELETE FROM retained WHERE topic = :topic")
+        self.insert_mentions = text(
+            f"INSERT INTO mention (conv_id, user_id, message_id) SELECT {d.fields('text', 'text', 'bigint')}"
+            f" FROM {d.each('rows')}"
+        )
+        # What was read is known to be delivered: only what lies beyond it is news.
+        self.mark_delivered = text(
+            f"UPDATE member SET delivered_upto = {d.field(2, 'bigint')} FROM {d.each('rows')}"
+            f" WHERE member.conv_id = {d.field(0)} AND member.user_id = {d.field(1)} AND member.to_id IS NULL"
+            f" AND member.delivered_upto < {d.field(2, 'bigint')}"
+            " RETURNING conv_id, user_id, delivered_upto > read_upto"
+        )
+        self.mark_looked_through = text(
+            f"UPDATE inbox_head SET delivered = {d.greatest}(delivered, {d.field(1, 'bigint')})"
+            f" FROM {d.each('rows')} WHERE inbox_head.user_id = {d.field(0)}"
+        )
         self.insert_outbox = text("INSERT INTO outbox (batch_id, ranges) VALUES (:batch_id, :ranges)")
         self.delete_outbox = text("DELETE FROM outbox WHERE batch_id <= :upto")
 
@@ -170,8 +200,15 @@ def _load_ordinals(d: Dialect, table: str) -> TextClause:
 
 def _load_targets(d: Dialect, table: str) -> TextClause:
     return text(
-        "SELECT m.conv_id, m.message_id, m.sender, m.type, m.ts, m.recalled_ts IS NOT NULL"
+        "SELECT m.conv_id, m.message_id, m.sender, m.type, m.ts, m.recalled_ts IS NOT NULL, m.expires_ts"
         f" FROM {d.each('keys')} CROSS JOIN {table} AS m"
+        f" WHERE m.conv_id = {d.field(0)} AND m.message_id = {d.field(1, 'bigint')}"
+    )
+
+
+def _load_contents(d: Dialect, table: str) -> TextClause:
+    return text(
+        f"SELECT m.conv_id, m.message_id, m.kind, m.text, m.body FROM {d.each('keys')} CROSS JOIN {table} AS m"
         f" WHERE m.conv_id = {d.field(0)} AND m.message_id = {d.field(1, 'bigint')}"
     )
 

@@ -16,17 +16,28 @@ from bridge.commands import (
     Command,
     DeleteSession,
     EndErasure,
+    EraseContacts,
     EraseEntries,
     EraseInbox,
     ForgetEvents,
+    MarkDelivered,
+    SavePresence,
     SaveQueues,
     SaveRetained,
     SaveSession,
 )
 from bridge.decide import SMALL_LIMIT, decide
+from bridge.entries import MAX_MEMBERS
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
-from bridge.store import dialect, erasure_store, queue_store
+from bridge.store import (
+    dialect,
+    erasure_store,
+    group_store,
+    people_store,
+    presence_store,
+    queue_store,
+)
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.faults import NO_FAULTS, Faults
@@ -35,6 +46,7 @@ from bridge.store.retention import Retention, Trimmer
 from bridge.store.writer import Writer
 from pabal.errors import PabalError
 from pabal.ids import ConvId, UserId, is_direct
+from pabal.receipts import DELIVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +67,8 @@ class Committed:
     """What everybody may hear now.
 
     `deliveries` are the updates by inbox, seqs rising; `rooms` the entries of large groups, in order; `left`
-    are members who lost the right to a room.
+    are members who lost the right to a room, `related` those whom others may not see any longer. `moved` are the marks
+    that others may be told of, with what did; `arrived` up to which seq devices said that they have everything.
     """
 
     batch_id: int
@@ -63,6 +76,9 @@ class Committed:
     deliveries: dict[UserId, list[tuple[int, bytes]]]
     rooms: list[tuple[ConvId, bytes]] = field(default_factory=list)
     left: list[tuple[ConvId, UserId]] = field(default_factory=list)
+    related: list[UserId] = field(default_factory=list)
+    moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
+    arrived: dict[str, int] = field(default_factory=dict)
 
 
 class RelayStore:
@@ -77,6 +93,7 @@ class RelayStore:
         retention: Retention | None = None,
         small_limit: int = SMALL_LIMIT,
         recall_window_ms: int = 0,
+        max_members: int = MAX_MEMBERS,
         faults: Faults = NO_FAULTS,
     ) -> None:
         self._writer = writer
@@ -85,6 +102,7 @@ class RelayStore:
         self._clock_ms = clock_ms
         self._small_limit = small_limit
         self._recall_window_ms = recall_window_ms
+        self._max_members = max_members
         self._faults = faults
         self._trimmer = Trimmer(writer, retention or Retention(), clock_ms)
 
@@ -121,18 +139,27 @@ class RelayStore:
             ts=ts,
             small_limit=self._small_limit,
             recall_window_ms=self._recall_window_ms,
+            max_members=self._max_members,
         )
         deliveries = self._write_entries(connection, plan, ts)
         _write_positions(connection, self._sql, plan, batch.positions)
         outcomes: list[bytes | PabalError | int | None] = list(plan.outcomes)
         _write_upkeep(connection, self._sql, batch.commands, outcomes, ts)
+        for command in batch.commands:
+            if isinstance(command, MarkDelivered):
+                _mark_delivered(connection, self._sql, command, plan)
         if batch.published_upto:
             self._faults.reach("before_outbox_delete")
             connection.execute(self._sql.delete_outbox, {"upto": batch.published_upto})
         if deliveries:
             ranges = {user: (new[0][0], new[-1][0]) for user, new in deliveries.items()}
             connection.execute(self._sql.insert_outbox, {"batch_id": batch_id, "ranges": rows_of(ranges)})
-        return Committed(batch_id, outcomes, deliveries, plan.rooms, plan.left)
+        arrived: dict[str, int] = {}
+        for (user, _device), seq in plan.cursors.items():
+            arrived[user] = max(seq, arrived.get(user, 0))
+        return Committed(
+            batch_id, outcomes, deliveries, plan.rooms, plan.left, plan.related, plan.moved, arrived
+        )
 
     def _write_entries(
         self, connection: Connection, plan: Plan, ts: int
@@ -149,14 +176,17 @@ class RelayStore:
                 [(*key, by) for key, by in plan.reactions.items() if by is not None],
             ),
             (self._sql.delete_reactions, [key for key, by in plan.reactions.items() if by is None]),
+            (self._sql.insert_hidden, plan.hidden),
             (self._sql.upsert_conversations, _conversation_rows(plan, ts)),
             (self._sql.upsert_joins, joins),
             (self._sql.upsert_reads, list(plan.reads.values())),
             (self._sql.end_members, leaves),
-            (self._sql.change_roles, [(conv, user, role) for (conv, user), role in plan.roles.items()]),
+            (self._sql.insert_mentions, plan.mentions),
         ):
             if written:
                 connection.execute(statement, {"rows": rows(written)})
+        people_store.write(connection, self._sql.people, plan.people)
+        group_store.write(connection, self._sql.group, plan, ts)
         if not plan.inbox:
             return {}
         new = counts(plan.inbox)
@@ -179,7 +209,10 @@ def rows_of(value: dict[UserId, tuple[int, int]]) -> str:
 
 
 def _conversation_rows(plan: Plan, ts: int) -> list[tuple[Any, ...]]:
-    return [(conv, c.kind, c.mode, c.head, c.ordinal, c.name, ts) for conv, c in plan.conversations.items()]
+    return [
+        (conv, c.kind, c.mode, c.head, c.ordinal, c.name, ts, c.history, c.posting)
+        for conv, c in plan.conversations.items()
+    ]
 
 
 def _write_positions(
@@ -194,6 +227,16 @@ def _write_positions(
     if positions:
         placed = [(client, position) for client, (_user, _device, position) in sorted(positions.items())]
         connection.execute(sql.move_positions, {"rows": rows(placed)})
+
+
+def _mark_delivered(connection: Connection, sql: RelayStatements, command: MarkDelivered, plan: Plan) -> None:
+    if command.marks:
+        moved = connection.execute(sql.mark_delivered, {"rows": rows(command.marks)})
+        for conv, user, is_news in moved:
+            if is_news:
+                key = ConvId(conv), UserId(user)
+                plan.moved[key] = plan.moved.get(key, 0) | DELIVERED
+    connection.execute(sql.mark_looked_through, {"rows": rows(command.upto)})
 
 
 def _write_upkeep(
@@ -225,8 +268,10 @@ def _write_upkeep(
                     connection.execute(sql.delete_retained, {"topic": kept.topic})
             case SaveQueues(changes=changes):
                 queue_store.write(connection, sql.queues, changes)
-            case EraseEntries() | EraseInbox() | EndErasure() | ForgetEvents():
+            case EraseEntries() | EraseInbox() | EraseContacts() | EndErasure() | ForgetEvents():
                 outcomes[place] = erasure_store.write(connection, sql.erasure, command, ts)
+            case SavePresence():
+                presence_store.write(connection, sql.presence, command)
             case _:
                 pass
 

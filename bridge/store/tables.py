@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -36,6 +37,10 @@ _user = _name(32)
 _device = _name(32)
 _conv = _name(65)
 _folded = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+# Of messages with a time to go; all others cost that index nothing.
+_STILL_THERE = text("expires_ts IS NOT NULL AND recalled_ts IS NULL")
 
 
 def _message_table(name: str) -> Table:
@@ -63,7 +68,9 @@ def _message_table(name: str) -> Table:
         Column("ts", BigInteger, nullable=False),
         Column("edited_ts", BigInteger, comment="of the newest edit; text and body are as of then"),
         Column("recalled_ts", BigInteger, comment="text and body are gone since then"),
+        Column("expires_ts", BigInteger, comment="text and body go then"),
         UniqueConstraint("conv_id", "sender", "device", "id"),
+        Index(None, "expires_ts", sqlite_where=_STILL_THERE, postgresql_where=_STILL_THERE),
         sqlite_with_rowid=False,
     )
 
@@ -82,6 +89,15 @@ reaction = Table(
     sqlite_with_rowid=False,
 )
 
+hidden_message = Table(
+    "hidden_message",
+    metadata,
+    Column("user_id", _user, primary_key=True),
+    Column("conv_id", _conv, primary_key=True),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
 conversation = Table(
     "conversation",
     metadata,
@@ -92,6 +108,14 @@ conversation = Table(
     Column("ordinal", BigInteger, nullable=False),
     Column("name", Text),
     Column("created_ts", BigInteger, nullable=False),
+    Column(
+        "history",
+        String(8),
+        nullable=False,
+        server_default="join",
+        comment="what newcomers see: join, all",
+    ),
+    Column("posting", String(8), nullable=False, server_default="all", comment="who may write: all, admins"),
     sqlite_with_rowid=False,
 )
 
@@ -107,7 +131,36 @@ member = Table(
     Column("delivered_upto", BigInteger, nullable=False),
     Column("read_upto", BigInteger, nullable=False),
     Column("read_ordinal", BigInteger, nullable=False, comment="ordinal of the entry read up to"),
+    Column("silenced_until", BigInteger, comment="may not write before, say the admins"),
+    Column("muted_until", BigInteger, comment="wants no notifications before"),
     Index(None, "user_id", "conv_id"),
+    sqlite_with_rowid=False,
+)
+
+invite = Table(
+    "invite",
+    metadata,
+    Column("code", _name(32), primary_key=True),
+    Column("conv_id", _conv, nullable=False),
+    Column("created_by", _user, nullable=False),
+    Column("device", _device, nullable=False),
+    Column("id", String(64), comment="the request that made it"),
+    Column("digest", String(24), nullable=False, comment="of the request; empty without an id"),
+    Column("created_ts", BigInteger, nullable=False),
+    Column("expires_ts", BigInteger),
+    Column("uses", BigInteger, comment="how many may join by it; null: no end"),
+    Column("used", BigInteger, nullable=False, comment="how many have"),
+    Column("ended_ts", BigInteger, comment="taken back then"),
+    UniqueConstraint("conv_id", "created_by", "device", "id"),
+    sqlite_with_rowid=False,
+)
+
+mention = Table(
+    "mention",
+    metadata,
+    Column("conv_id", _conv, primary_key=True),
+    Column("user_id", _user, primary_key=True, comment="or @all, for every member"),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
     sqlite_with_rowid=False,
 )
 
@@ -117,6 +170,13 @@ inbox_head = Table(
     Column("user_id", _user, primary_key=True),
     Column("head", BigInteger, nullable=False),
     Column("min_seq", BigInteger, nullable=False, server_default="1"),
+    Column(
+        "delivered",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="looked through up to here for what reached the user",
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -198,7 +258,7 @@ report = Table(
     Column("text", Text),
     Column("content", Text, comment="JSON: the message as it was when it was reported"),
     Column("ts", BigInteger, nullable=False),
-    UniqueConstraint("reporter", "about", "conv_id", "message_id"),
+    UniqueConstraint("reporter", "conv_id", "message_id", "about"),
     Index(None, "reporter", "ts"),
 )
 

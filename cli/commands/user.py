@@ -160,7 +160,7 @@ def export(
     with database.accounts(settings, make=False) as accounts, database.reads(settings) as reads:
         accounts.note_export(user, origin=OPERATOR)
         now_ms = int(times.now_s() * 1000)
-        files = Export(accounts, reads, times.shown).files(user, now_ms)
+        files = Export(accounts, reads, reads.people, times.shown).files(user, now_ms)
         size = write_new(file, zipped(files, times.parts(now_ms)))
     if as_json:
         output.data({"user": user, "file": str(file), "bytes": size})

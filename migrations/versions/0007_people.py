@@ -76,10 +76,10 @@ def _create_report() -> None:
         sa.PrimaryKeyConstraint("report_id", name=op.f("pk_report")),
         sa.UniqueConstraint(
             "reporter",
-            "about",
             "conv_id",
             "message_id",
-            name=op.f("uq_report_reporter_about_conv_id_message_id"),
+            "about",
+            name=op.f("uq_report_reporter_conv_id_message_id_about"),
         ),
     )
     op.create_index(op.f("ix_report_reporter_ts"), "report", ["reporter", "ts"])

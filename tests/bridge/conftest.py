@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from bridge_fakes import FakeBroker
 from bridge_harness import Harness, populate
+from message_talk import Clock, Talk
 from sqlalchemy import Engine
 
 from bridge.build import Bridge
@@ -43,4 +44,14 @@ async def harness(url: str) -> AsyncIterator[Harness]:
     bridge, broker = Bridge(url), FakeBroker()
     await bridge.start(broker)
     yield Harness(bridge, broker)
+    await bridge.stop()
+
+
+@pytest.fixture
+async def talk(url: str) -> AsyncIterator[Talk]:
+    """A bridge whose clock stands, where groups are large from three members on."""
+    clock = Clock()
+    bridge, broker = Bridge(url, small_limit=2, faults=clock), FakeBroker()
+    await bridge.start(broker)
+    yield Talk(Harness(bridge, broker), clock)
     await bridge.stop()

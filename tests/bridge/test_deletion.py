@@ -18,7 +18,18 @@ from bridge.store.engine import open_engine, sqlite_url
 from bridge.store.lease import NullLease
 from bridge.store.relay_store import Batch, RelayStore
 from bridge.store.retention import Retention
-from bridge.store.tables import account, audit, direct_message, group_message, inbox, member, reaction
+from bridge.store.tables import (
+    account,
+    audit,
+    block,
+    contact,
+    direct_message,
+    group_message,
+    hidden_message,
+    inbox,
+    member,
+    reaction,
+)
 from bridge.store.writer import Writer
 from pabal.errors import NotFound
 from pabal.ids import ConvId, UserId
@@ -170,17 +181,72 @@ async def test_a_large_group_hears_of_it_in_its_room_and_the_heir_in_the_inbox(l
 
 
 @pytest.mark.parametrize(
-    ("roles", "joined", "expected"),
+    ("heirs", "members", "expected"),
     [
-        ({}, {}, None),
-        ({"bob": "member"}, {"bob": 9}, "bob"),
-        ({"bob": "member", "carol": "member"}, {"bob": 9, "carol": 3}, "carol"),
-        ({"bob": "member", "carol": "admin"}, {"bob": 1, "carol": 3}, "carol"),
-        ({"dave": "member", "carol": "member"}, {"dave": 1, "carol": 1}, "carol"),
+        ([], {}, None),
+        (["bob"], {}, None),
+        (["carol", "bob"], {"bob": "member", "carol": "member"}, "carol"),
+        (["carol", "bob"], {"bob": "member"}, "bob"),
+        (["carol"], {"erin": "member", "dave": "member"}, "dave"),
     ],
 )
-def test_the_successor_is_an_admin_or_else_who_is_there_for_longest(roles, joined, expected):
-    assert successor(roles, joined) == expected
+def test_the_successor_is_the_first_of_the_heirs_who_is_there_still(heirs, members, expected):
+    assert successor(heirs, members) == expected
+
+
+async def test_an_admin_goes_before_who_is_there_for_longer(harness, engine, delete):
+    conv = (await ask(harness, "alice", id="g", op="group.create", name="R", members=["bob"]))["conv"]
+    await ask(harness, "alice", id="a", op="group.add", conv=conv, user="carol", role="admin")
+    delete("alice")
+    await erased(engine)
+    told = [one for _seq, one in harness.broker.inboxes["bob"] if one["conv"] == conv]
+    assert (told[-1]["action"], told[-1]["user"], told[-1]["role"]) == ("role", "carol", "owner")
+    await ask(harness, "carol", id="r", op="group.remove", conv=conv, user="bob")
+
+
+async def test_of_who_has_the_same_role_it_is_the_one_who_joined_first(harness, engine, delete):
+    made = await ask(harness, "alice", id="g", op="group.create", name="R", members=[], history="all")
+    conv = made["conv"]
+    for user in ("carol", "bob"):
+        await ask(harness, "alice", id=user, op="group.add", conv=conv, user=user)
+    delete("alice")
+    await erased(engine)
+    told = [one for _seq, one in harness.broker.inboxes["bob"] if one["conv"] == conv]
+    assert (told[-1]["action"], told[-1]["user"]) == ("role", "carol")
+
+
+async def test_its_contacts_blocks_and_what_it_asked_people_are_gone(harness, engine, delete):
+    await ask(harness, "alice", id="1", op="contact.request", user="bob", text="a private word")
+    await ask(harness, "bob", id="1", op="contact.accept", user="alice")
+    await ask(harness, "alice", id="2", op="contact.request", user="carol", text="a private word")
+    await ask(harness, "alice", id="3", op="contact.remove", user="carol")
+    await ask(harness, "alice", id="4", op="block.add", user="bob")
+    await ask(harness, "carol", id="1", op="contact.request", user="bob", text="stays")
+    delete("alice")
+    await erased(engine)
+    with engine.connect() as connection:
+        pairs = connection.execute(select(contact.c.user_id, contact.c.other_id)).all()
+        assert sorted(tuple(pair) for pair in pairs) == [("bob", "carol"), ("carol", "bob")]
+        assert connection.execute(select(block)).all() == []
+    for user in ("bob", "carol"):
+        synced = (await ask(harness, user, id="s", op="sync", after=0))["items"]
+        said = msgspec.json.encode(synced).decode()
+        assert "a private word" not in said
+        assert "received" in said or user == "carol"
+    assert "stays" in msgspec.json.encode(await ask(harness, "bob", id="t", op="sync", after=0)).decode()
+
+
+async def test_what_it_had_hidden_for_itself_and_forwarded_is_gone(harness, engine, delete):
+    await send(harness, "bob", "1", "his", to="alice")
+    await ask(harness, "alice", id="f", to="carol", forward_of={"conv": AB, "message_id": 1})
+    await ask(harness, "alice", id="h", op="delete", conv=AB, target=1)
+    delete("alice")
+    await erased(engine)
+    with engine.connect() as connection:
+        assert connection.execute(select(hidden_message)).all() == []
+    [item] = await history(harness, "carol", "alice~carol", "h")
+    assert item["recalled"] is True
+    assert not {"text", "forward_of"} & set(item)
 
 
 async def test_others_act_on_after_it_and_nothing_is_put_into_the_inbox_of_who_is_gone(

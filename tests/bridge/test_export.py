@@ -27,7 +27,9 @@ def accounts(url, tmp_path):
 
 
 def exported(accounts, harness, user=ALICE) -> dict[str, object]:
-    made = Export(accounts, harness.bridge.reads, str).files(user, 1_700_000_000_000)
+    made = Export(accounts, harness.bridge.reads, harness.bridge.reads.people, str).files(
+        user, 1_700_000_000_000
+    )
     content = b"".join(zipped(made, WHEN))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
@@ -48,11 +50,18 @@ async def test_everything_that_one_may_see_is_in_it(harness, accounts):
     await ask(harness, "bob", id="1", to="alice", text="ho")
     await ask(harness, "alice", id="2", op="react", conv="alice~bob", target=2, emoji="👍")
     await ask(harness, "bob", id="2", op="react", conv="alice~bob", target=1, emoji="🎉")
+    await ask(harness, "alice", id="c", op="contact.request", user="carol")
     accounts.update_profile(ALICE, display_name="Alice", about="about")
     found = exported(accounts, harness)
     assert found["profile.json"]["display_name"] == "Alice"
     assert [one["device"] for one in found["devices.json"]] == ["d"]
     assert found["sessions.json"] == []
+    assert found["privacy.json"]["write"] == "everyone"
+    assert [(one["user"], one["state"]) for one in found["contacts.json"]] == [("carol", "requested")]
+    assert found["blocks.json"] == []
+    await ask(harness, "alice", id="b", op="block.add", user="carol")
+    again = exported(accounts, harness)
+    assert ([one["user"] for one in again["blocks.json"]], again["contacts.json"]) == (["carol"], [])
     assert [one["conv"] for one in found["conversations.json"]] == ["alice~bob"]
     messages = found["messages/alice~bob.json"]
     assert [(one["message_id"], one.get("text")) for one in messages] == [
@@ -115,7 +124,7 @@ def test_who_is_not_there_has_no_export(accounts, user):
     if user == "carol":
         accounts.delete(UserId("carol"))
     with pytest.raises(NotFound):
-        next(iter(Export(accounts, None, str).files(UserId(user), 0)))
+        next(iter(Export(accounts, None, None, str).files(UserId(user), 0)))
 
 
 def test_the_archive_is_made_while_it_is_read():

@@ -92,7 +92,7 @@ async def test_history_shows_the_newest_first_page_in_order(harness):
     assert [item["message_id"] for item in page["items"]] == [4, 5]
     assert (page["more"], page["head"], page["conv"]) == (True, 5, "alice~bob")
     assert page["receipts"] == [
-        {"user": "alice", "delivered": 0, "read": 5},
+        {"user": "alice", "delivered": 5, "read": 5},
         {"user": "bob", "delivered": 0, "read": 0},
     ]
 

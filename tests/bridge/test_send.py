@@ -169,8 +169,8 @@ async def test_message_pack_is_answered_in_message_pack_and_delivered_as_json(ha
         ({"to": "bob"}, "bad_request", "text"),
         ({"to": "bob", "text": "x" * 32_769}, "too_large", "text"),
         ({"op": "dance"}, "bad_request", "op"),
-        ({"to": "bob", "text": "x", "expires_in": 5}, "bad_request", "expires_in"),
-        ({"to": "bob", "text": "x", "forward_of": {}}, "bad_request", "forward_of"),
+        ({"to": "bob", "text": "x", "expires_in": 0}, "bad_request", "expires_in"),
+        ({"to": "bob", "text": "x", "forward_of": 5}, "bad_request", "forward_of"),
         ({"op": "conversations", "after": "\0"}, "bad_request", "after"),
     ],
 )

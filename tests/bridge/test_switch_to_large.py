@@ -135,3 +135,31 @@ async def test_who_is_removed_while_everybody_sends_gets_nothing_later(harness):
     assert refused["error"] == "not_a_member"
     page = await harness.ask("carol", {"op": "sync", "id": "s", "after": 0})
     assert [item["message_id"] for item in page["items"]] == list(range(1, gone["message_id"] + 1))
+
+
+async def test_whoever_joins_by_a_link_switches_it_too_and_an_edit_behind_it_shows_nobody_too_much(harness):
+    made = await harness.ask(
+        "alice", {"op": "group.create", "id": "g", "name": "Riders", "members": ["bob", "carol"]}
+    )
+    conv = made["conv"]
+    said = await harness.ask("bob", {"id": "1", "conv": conv, "text": "secret"})
+    await harness.ask("alice", {"op": "group.add", "id": "2", "conv": conv, "user": "dave"})
+    await harness.ask("alice", {"op": "group.update", "id": "3", "conv": conv, "history": "all"})
+    code = (await harness.ask("alice", {"op": "group.invite", "id": "4", "conv": conv}))["code"]
+    tickets = [
+        harness.submit("erin", {"op": "group.join", "id": "5", "code": code}),
+        harness.submit(
+            "bob", {"op": "edit", "id": "6", "conv": conv, "target": said["message_id"], "text": "hidden"}
+        ),
+    ]
+    for ticket in tickets:
+        assert await harness.settled(ticket) is True
+    assert [update.get("mode") for _seq, update in harness.broker.inboxes["erin"]] == ["small", "large"]
+    switch, edit = in_room(harness, conv)
+    assert (switch["action"], edit["type"], edit.get("text")) == ("mode", "edited", None), (
+        "dave may not read it"
+    )
+    page = await harness.ask("erin", {"op": "history", "id": "h", "conv": conv, "after": 0})
+    assert [item.get("text") for item in page["items"] if item.get("type", "message") == "message"] == [
+        "hidden"
+    ]

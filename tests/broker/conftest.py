@@ -34,6 +34,7 @@ class World:
         self.inbound = FakeInbound()
         self.authenticator = FakeAuthenticator()
         self.directory: Any = None
+        self.presence: Any = None
         self.plugins: dict[str, dict[str, Any]] = {}
         self.broker: PabalBroker | None = None
         self.clients: list[RawClient] = []
@@ -52,6 +53,7 @@ class World:
             queues=self.store,
             settings=self._settings(settings),
             plugins=self.plugins,
+            presence=self.presence,
             **more,
         )
         return await self._started(broker)

@@ -100,6 +100,27 @@ async def test_updates_during_a_catch_up_are_neither_lost_nor_doubled(world, unt
     assert seqs(await client.publishes(1)) == [15]
 
 
+async def test_what_a_session_that_is_not_kept_acknowledges_is_told_and_moves_no_cursor(world):
+    await world.start()
+    world.deliver("alice", *some(1, 3))
+    client = await following(world, clean=True)
+    world.deliver("alice", *some(4, 6))
+    one, two, three = await client.publishes(3, ack=False)
+    for packet in (two, one, three):
+        await client.send(p.Puback(packet.packet_id))
+    assert await client.until_pong() == []
+    assert world.store.arrivals == [("alice", 5), ("alice", 6)]
+    assert not world.store.cursors
+
+
+async def test_at_qos_0_nothing_says_that_anything_arrived(world):
+    await world.start()
+    client = await following(world, qos=0)
+    world.deliver("alice", *some(1, 3))
+    await client.publishes(3)
+    assert world.store.arrivals == []
+
+
 async def test_acknowledgements_move_the_position_by_their_longest_prefix(world):
     await world.start()
     client = await following(world, clean=False)

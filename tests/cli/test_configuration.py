@@ -125,6 +125,7 @@ def test_an_address_that_is_none_is_refused_with_its_flag_its_value_and_an_examp
         ("max_packet_bytes", "12", "2048"),
         ("small_group_limit", "1", "2"),
         ("small_group_limit", "501", "500"),
+        ("max_group_members", "1", "2"),
         ("log_level", "loud", "debug"),
         ("log_format", "xml", "json"),
         ("rate_limits", "perhaps", "off"),

@@ -192,6 +192,8 @@ GROUP = "gaaaaaaaaaaaa"
         (m.Conversations(), "receive"),
         (m.Read(conv="a~b", message_id=1), "receive"),
         (m.Ack(seq=1), "receive"),
+        (m.Delete(conv="a~b", target=1), "receive"),
+        (m.Presence(users=["bob"]), "receive"),
     ],
 )
 def test_each_request_needs_the_right_to_send_or_to_receive(request_, right):

@@ -170,11 +170,32 @@ def test_unknown_fields_are_ignored_in_every_operation(form):
             "edit": {"conv": "a~b", "target": 1, "text": "y"},
             "recall": {"conv": "a~b", "target": 1},
             "react": {"conv": "a~b", "target": 1, "emoji": "+"},
+            "presence": {"users": ["b"]},
+            "contacts": {},
+            "blocks": {},
+            "users": {"q": "bo"},
+            "report": {"reason": "spam", "text": "x"},
+            "contact.request": {"text": "x"},
+            "delete": {"conv": "a~b", "target": 1},
+            "typing": {"conv": "a~b", "on": True},
         }.get(op, {"conv": "a~b"})
-        plain = {"op": op, "message_id": 3, "user": "b", "name": "g", **fields}
+        plain = {"op": op, "message_id": 3, "user": "b", "name": "g", "code": "c", **fields}
         answer = read(plain, form)
         assert isinstance(answer, kind)
         assert read({**plain, "later": {"nobody": ["knows"]}, "x": None}, form) == answer
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_forwarded_needs_no_words_of_its_own_and_those_that_it_has_are_checked(form):
+    plain = {"to": "bob", "forward_of": {"conv": "a~b", "message_id": 3}, "expires_in": 5}
+    source = m.ForwardOf(conv="a~b", message_id=3)
+    assert read(plain, form) == m.Send(to="bob", forward_of=source, expires_in=5)
+    for content, detail in (
+        ({"text": "a\0b"}, "text: must not contain U+0000"),
+        ({"text": "x" * 32_769}, "text: at most 32768 bytes"),
+        ({"body": {"a": "x" * 70_000}}, "body: at most 65536 bytes"),
+    ):
+        assert read({**plain, **content}, form).error.detail == detail
 
 
 TOO_LONG = "x" * 65

@@ -418,8 +418,16 @@ NOT_YET = "this server does not offer it yet"
         (PACKED_LISTS, Format.MSGPACK, "at most 100 requests in one array"),
         (PACKED_LISTS[:-1], Format.MSGPACK, "malformed MessagePack: Input data was truncated"),
         (b'{"id":"q","attachments":' + LISTS + b"}", Format.JSON, f"attachments: {NOT_YET}"),
-        (b'{"id":"q","op":"send","forward_of":' + LISTS + b"}", Format.JSON, f"forward_of: {NOT_YET}"),
-        (b"\x82\xa2id\xa1q\xaaexpires_in" + PACKED_LISTS, Format.MSGPACK, f"expires_in: {NOT_YET}"),
+        (
+            b'{"id":"q","op":"send","forward_of":' + LISTS + b"}",
+            Format.JSON,
+            "forward_of: Expected `object | null`, got `array`",
+        ),
+        (
+            b"\x82\xa2id\xa1q\xaaexpires_in" + PACKED_LISTS,
+            Format.MSGPACK,
+            "expires_in: Expected `int | null`, got `array`",
+        ),
         (b'{"id":"q","op":' + LISTS + b"}", Format.JSON, "op: the name of an operation is a string"),
         (b'{"op":"ack","id":' + LISTS + b"}", Format.JSON, "id: Expected `str | null`, got `array`"),
         (b'{"id":"q","body":{"a":' + LISTS + b"}}", Format.JSON, "body: at most 65536 bytes"),

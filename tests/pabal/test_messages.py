@@ -7,7 +7,7 @@ import pytest
 
 from pabal import messages as m
 
-SUMMARY = m.ConversationSummary(conv="a~b", kind="direct", head=3, read=1, unread=2)
+SUMMARY = m.ConversationSummary(conv="a~b", kind="direct", head=3, read=1, unread=2, mentions=0)
 
 
 def wire(struct):
@@ -24,7 +24,13 @@ def test_the_limits_are_those_of_the_contract():
 def test_each_operation_is_known_by_its_tag():
     assert set(m.OPS) == {
         "send", "edit", "recall", "react", "ack", "read", "sync", "history", "conversations",
-        "group.create", "group.add", "group.remove", "group.leave",
+        "group.create", "group.add", "group.remove", "group.leave", "presence",
+        "contact.request", "contact.accept", "contact.remove", "contacts", "block.add", "block.remove", "blocks",
+        "users", "report",
+        "group.update", "group.dissolve", "group.mute", "mute",
+        "group.invite", "group.invites", "group.uninvite", "group.join", "group.get",
+        "delete",
+        "typing",
     }  # fmt: skip
     for op, kind in m.OPS.items():
         assert msgspec.inspect.type_info(kind).tag == op
@@ -67,7 +73,9 @@ def test_each_operation_is_known_by_its_tag():
                 "reset": True,
                 "epoch": "e",
                 "head": 9,
-                "conversations": [{"conv": "a~b", "kind": "direct", "head": 3, "read": 1, "unread": 2}],
+                "conversations": [
+                    {"conv": "a~b", "kind": "direct", "head": 3, "read": 1, "unread": 2, "mentions": 0}
+                ],
                 "more": False,
             },
         ),

@@ -5,7 +5,18 @@ import pytest
 
 import pabal
 
-ALLOWED = {"bisect", "collections", "dataclasses", "enum", "functools", "itertools", "math", "re", "typing"}
+ALLOWED = {
+    "bisect",
+    "collections",
+    "dataclasses",
+    "enum",
+    "functools",
+    "heapq",
+    "itertools",
+    "math",
+    "re",
+    "typing",
+}
 ALLOWED |= {"msgspec", "pabal", "unicodedata"}
 FILES = sorted(Path(pabal.__file__).parent.glob("*.py"))
 

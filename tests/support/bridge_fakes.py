@@ -29,6 +29,8 @@ class FakeBroker:
         self.revoked: list[tuple[str, str]] = []
         self.kicked: list[tuple[str, str | None, str, str | None]] = []
         self.forgotten: list[tuple[str, str | None]] = []
+        self.announced: list[tuple[str, bytes, bool]] = []
+        self.reviewed: list[str] = []
         self._changed = asyncio.Event()
 
     def publish(self, topic: str, payload: bytes, qos: int) -> None:
@@ -50,6 +52,14 @@ class FakeBroker:
 
     def forget(self, user: UserId, device: DeviceId | None) -> None:
         self.forgotten.append((user, device))
+        self._changed.set()
+
+    def announce(self, topic: str, payload: bytes, *, keep: bool) -> None:
+        self.announced.append((topic, payload, keep))
+        self._changed.set()
+
+    def review(self, user: UserId) -> None:
+        self.reviewed.append(user)
         self._changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -1,7 +1,7 @@
 """The bridge's side of a broker, in memory: it commits in order, can be held, broken, and started again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bridge.ports import (
@@ -84,6 +84,7 @@ class FakeStore:
         self.sessions: dict[str, StoredSession] = {}
         self.retained: dict[str, Retained] = {}
         self.cursors: dict[tuple[str, str], int] = {}
+        self.arrivals: list[tuple[str, int]] = []
         self.queue_gate = Gate()
         self.groups: list[QueueChanges] = []
         self.messages: dict[int, bytes] = {}
@@ -120,6 +121,9 @@ class FakeStore:
         if row is not None:
             self.sessions[client_id] = replace(row, position=position)
         self.cursors[user, device] = position
+
+    def arrived(self, user: UserId, position: int) -> None:
+        self.arrivals.append((user, position))
 
     async def save_retained(self, retained: Retained) -> None:
         async with self._turn:
@@ -171,6 +175,12 @@ class FakeDirectory:
 
     async def sees_presence(self, viewer: UserId, of: UserId) -> bool:  # noqa: ARG002 -- the port's signature
         return of in self.friends
+
+    async def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:  # noqa: ARG002 -- likewise
+        self.asked += 1
+        if self.failing:
+            raise errors.Unavailable("the database did not answer")
+        return {user for user in users if user in self.friends}
 
     async def in_room(self, user: UserId, conv: ConvId) -> bool:
         self.asked += 1

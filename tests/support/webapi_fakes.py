@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -9,7 +10,7 @@ from msgspec import Raw
 from pabal import codec
 from pabal import messages as m
 from pabal.errors import NotAMember, NotFound, PabalError, Unavailable
-from pabal.ids import ConvId, DeviceId, UserId, direct, is_direct, members_of, parse_conv, parse_user
+from pabal.ids import ConvId, DeviceId, UserId, direct, group, is_direct, members_of, parse_conv, parse_user
 
 EPOCH = "e1"
 
@@ -27,6 +28,8 @@ class FakeChat:
         self.is_up = True
         self.refusal: PabalError | None = None
         self.headed = 0
+        self.reports = 0
+        self.people: Any = None  # a test that asks for people puts the real ones here
 
     # Reads
 
@@ -83,7 +86,12 @@ class FakeChat:
             rest = [conv for conv in mine if after is None or conv > after]
             rows = [
                 m.ConversationSummary(
-                    conv=conv, kind="direct", head=len(self.convs[conv]), read=0, unread=len(self.convs[conv])
+                    conv=conv,
+                    kind="direct",
+                    head=len(self.convs[conv]),
+                    read=0,
+                    unread=len(self.convs[conv]),
+                    mentions=0,
                 )
                 for conv in rest[:limit]
             ]
@@ -95,6 +103,12 @@ class FakeChat:
         """There are none here."""
         self.history(user, conv, None, after[0], limit)
         return []
+
+    def group(self, _user: UserId, _conv: ConvId, _after: str | None, _limit: int) -> bytes:
+        raise NotFound("no such group", field="conv")
+
+    def invites(self, _user: UserId, _conv: ConvId) -> bytes:
+        raise NotFound("no such group", field="conv")
 
     def head(self, user: UserId) -> int:
         with self.guard:
@@ -126,7 +140,9 @@ class FakeChat:
             except PabalError as error:
                 return codec.encode(codec.refusal(read.id, error))
 
-    def _do(self, user: UserId, device: DeviceId, read: m.AnyRequest) -> object:
+    def _do(  # noqa: C901, PLR0911 -- one line for each kind of request
+        self, user: UserId, device: DeviceId, read: m.AnyRequest
+    ) -> object:
         match read:
             case m.Send():
                 return self._send(user, device, read)
@@ -139,6 +155,22 @@ class FakeChat:
             case m.Conversations():
                 page = self.conversations(user, read.after, read.limit)
                 return {**msgspec.json.decode(page), "re": read.id}
+            case m.ContactRequest():
+                return m.ContactState(re=read.id, user=read.user, state="requested")
+            case m.Report():
+                self.reports += 1
+                return m.ReportDone(re=read.id, report=1, dup=self.reports > 1)
+            case m.GroupCreate():
+                return m.Committed(re=read.id, conv=group(b"8 bytes!"), message_id=1, ts=1)
+            case m.GroupAdd() | m.GroupRemove() | m.GroupLeave() | m.GroupUpdate() | m.GroupDissolve():
+                raise NotFound("no such group", field="conv")
+            case m.GroupMute() | m.GroupInvite() | m.GroupUninvite() | m.GroupJoin():
+                raise NotFound("no such group", field="conv")
+            case m.Edit() | m.Recall() | m.React():
+                return self._change(user, read)
+            case m.Presence():
+                asked = [m.UserPresence(user=parse_user(one), state="offline") for one in read.users]
+                return m.PresenceList(re=read.id, presence=asked)
             case _:
                 return m.Done(re=read.id)
 
@@ -165,6 +197,15 @@ class FakeChat:
             )
         self.known[key] = m.Committed(re=send.id, conv=conv, message_id=made.message_id, ts=1)
         return self.known[key]
+
+    def _change(self, user: UserId, asked: m.Edit | m.Recall | m.React) -> m.Committed:
+        conv = parse_conv(asked.conv)
+        if user not in members_of(conv):
+            raise NotAMember("not in this conversation")
+        log = self.convs.get(conv, [])
+        if asked.target > len(log):
+            raise NotFound("no such message", field="target")
+        return m.Committed(re=asked.id, conv=conv, message_id=len(log) + 1, ts=1)
 
     def _check_up(self) -> None:
         if not self.is_up:

@@ -47,7 +47,14 @@ def test_the_path_says_where_a_message_goes_whatever_the_body_says(web):
     assert answer.json["conv"] == "alice~bob"
 
 
-@pytest.mark.parametrize("field", ["expires_in", "forward_of", "attachments"])
+def test_a_message_is_forwarded_and_given_a_time(web):
+    source = {"conv": "alice~carol", "message_id": 3}
+    assert send(web, {"forward_of": source, "expires_in": 60}).status_code == 201
+    ((_user, _device, request),) = web.chat.requests
+    assert (request["forward_of"], request["expires_in"]) == (source, 60)
+
+
+@pytest.mark.parametrize("field", ["attachments"])
 def test_what_the_relay_does_not_know_yet_is_refused_by_it_and_not_dropped(web, field):
     web.chat.refusal = BadRequest("not built yet", field=field)
     for path, body in (("/v1/conversations/@bob/messages", {}), ("/v1/requests", {"to": "bob"})):

@@ -53,7 +53,9 @@ def test_the_description_needs_a_login_where_the_server_does(web):
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for path, calls in document["paths"].items():
         for method, call in calls.items():
-            asked = path.format(user="bob", device="phone", conv="@bob")
+            asked = path.format(
+                user="bob", device="phone", conv="@bob", code="code", message_id="1", emoji="+"
+            )
             answer = web.call(method.upper(), asked, **({} if method in {"get", "delete"} else {"json": {}}))
             assert (answer.status_code == 401) == (call.get("security") != []), (method, path)
 

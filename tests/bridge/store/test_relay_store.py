@@ -1,10 +1,12 @@
 """What one transaction costs: a fixed number of statements, whatever the size of the batch."""
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import event, text
 
 from bridge.commands import (
     AckCommand,
+    MarkDelivered,
     ReadCommand,
     check_group_create,
     check_member_change,
@@ -112,7 +114,27 @@ def test_a_batch_to_a_group_takes_as_many_statements_whatever_its_size(store, st
     assert len(committed.rooms) == (size if mode == "large" else 0)
     assert len(committed.deliveries[BOB]) == size
     assert statements == first
-    assert len(statements) == 11
+    # One of them is for those who are mentioned.
+    assert len(statements) == 12
+
+
+@pytest.mark.parametrize("size", [1, 10, 256])
+def test_messages_that_mention_nobody_cost_nothing_for_those_who_could_be(store, statements, group, size):
+    conv, _mode = group
+    statements.clear()
+    store.commit(Batch([replace(command, mentions=()) for command in to_group(conv, size)]))
+    assert not [statement for statement in statements if "mention" in statement]
+
+
+@pytest.mark.parametrize("size", [1, 100])
+def test_marks_of_what_was_delivered_take_two_statements_whatever_their_number(store, statements, size):
+    store.commit(Batch(sends(size)))
+    statements.clear()
+    marks = [("alice~bob", "bob", n) for n in range(1, size)]
+    store.commit(Batch([MarkDelivered(marks, [("bob", n) for n in range(1, size + 1)])]))
+    written = [statement for statement in statements if "delivered" in statement]
+    assert len(written) == (2 if marks else 1)
+    assert len(statements) == len(written) + 1
 
 
 @pytest.mark.parametrize("size", [1, 10, 100])
@@ -123,7 +145,7 @@ def test_groups_are_made_and_changed_with_as_many_statements_whatever_their_numb
     ]
     assert all(b'"ok":true' in outcome for outcome in store.commit(Batch(creates)).outcomes)
     assert len(statements) == 11
-    for request, number in ((GroupAdd, 12), (GroupRemove, 12)):
+    for request, number in ((GroupAdd, 13), (GroupRemove, 12)):
         statements.clear()
         changes = [
             check_member_change(source, request(id=f"{request.__name__}", conv=one.conv, user="carol"))

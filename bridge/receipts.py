@@ -1,0 +1,170 @@
+"""Tells others how far somebody has come, and writes down what has been delivered: a step now and then, in bounds.
+
+Nothing of it happens for each message. Whatever devices acknowledge gathers here by user; a step looks through what
+that is in a reader's thread, and has the marks written along with some batch. Marks that moved, here or by reading,
+gather again, each member of a conversation at most once a second, and a step tells those who may know of it. What
+is told is read from the database at that moment, so it is the newest, and committed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from typing import Protocol, TypeVar
+
+from bridge.commands import Command, MarkDelivered
+from bridge.ports import Outbound
+from bridge.receipt_rules import Circle, told
+from bridge.store.failures import answering
+from bridge.store.live_store import Arrivals
+from pabal import topics
+from pabal.errors import PabalError, Unavailable
+from pabal.ids import ConvId, UserId
+from pabal.receipts import Coalescer
+
+logger = logging.getLogger("pabal.bridge")
+
+EVERY_S = 1.0
+# How often it is looked whether anything is due, while something waits.
+STEP_S = 0.05
+# Of one step: users whose inboxes are looked through, and marks that are told.
+USERS_AT_ONCE = 500
+MARKS_AT_ONCE = 500
+# After so many publishes others have a turn, and then a pause: ten thousand a second at most.
+PUBLISHES_AT_ONCE = 100
+PAUSE_S = 0.01
+# After a failure of the database.
+RETRY_S = 1.0
+
+Key = tuple[ConvId, UserId]
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """`bridge.store.live_store.LiveStore`. Blocks; called in readers' threads."""
+
+    def arrivals(self, reached: Sequence[tuple[UserId, int]]) -> Arrivals: ...
+
+    def behind(self) -> list[tuple[UserId, int]]: ...
+
+    def circle(self, keys: Sequence[Key]) -> Circle: ...
+
+
+class Receipts:
+    """Lives in the event loop's thread. `arrived` and `moved` never block and never raise."""
+
+    def __init__(
+        self,
+        store: Store,
+        readers: Executor,
+        *,
+        now_ms: Callable[[], int],
+        every_s: float = EVERY_S,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """`clock` tells seconds and does not go back; None: that of the event loop."""
+        self._store = store
+        self._readers = readers
+        self._now_ms = now_ms
+        self._clock = clock
+        self._reached: dict[UserId, int] = {}
+        self._users: Coalescer[UserId] = Coalescer(every_s)
+        self._marks: Coalescer[Key] = Coalescer(every_s)
+        self._caught_up = False
+        self._something = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, outbound: Outbound, commit: Callable[[Command], Awaitable[object]]) -> None:
+        """Call in the event loop. `commit` writes in the next batch and returns after it."""
+        self._task = asyncio.get_running_loop().create_task(self._run(outbound, commit))
+
+    async def stop(self) -> None:
+        """What was not written down yet is found again at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def arrived(self, user: UserId, seq: int) -> None:
+        """A device of this user has everything up to there."""
+        if seq > self._reached.get(user, 0):
+            self._reached[user] = seq
+            self._users.note(user)
+            self._something.set()
+
+    def moved(self, marks: Iterable[tuple[Key, int]]) -> None:
+        """Others may be told of these marks. What moved is as in `pabal.receipts`."""
+        for key, what in marks:
+            self._marks.note(key, what)
+        self._something.set()
+
+    async def _run(self, outbound: Outbound, commit: Callable[[Command], Awaitable[object]]) -> None:
+        while True:
+            if not self._caught_up:
+                await self._guarded(self._catch_up())
+            elif not self._users and not self._marks:
+                self._something.clear()
+                await self._something.wait()
+            await self._guarded(self._write_down(commit))
+            await self._guarded(self._tell(outbound))
+            await asyncio.sleep(STEP_S)
+
+    async def _guarded(self, step: Awaitable[None]) -> None:
+        """What a database does not answer now is not lost, only later. A bug ends one step, and not all of them."""
+        try:
+            await step
+        except PabalError as error:
+            logger.warning("receipts wait: %s", error)
+            await asyncio.sleep(RETRY_S)
+        except Exception:
+            logger.exception("a step of telling receipts failed")
+            await asyncio.sleep(RETRY_S)
+
+    async def _catch_up(self) -> None:
+        for user, seq in await self._read(self._store.behind):
+            self.arrived(user, seq)
+        self._caught_up = True
+
+    async def _write_down(self, commit: Callable[[Command], Awaitable[object]]) -> None:
+        due = [user for user, _what in self._users.due(self._now(), USERS_AT_ONCE)]
+        reached = [(user, self._reached.pop(user, 0)) for user in due]
+        if not reached:
+            return
+        try:
+            found = await self._read(self._store.arrivals, reached)
+            if found.upto:
+                await commit(MarkDelivered(found.marks, found.upto))
+        except Unavailable:
+            for user, seq in reached:
+                self.arrived(user, seq)
+            raise
+        for user, seq in found.behind:
+            self.arrived(user, seq)
+
+    async def _tell(self, outbound: Outbound) -> None:
+        due = dict(self._marks.due(self._now(), MARKS_AT_ONCE))
+        if not due:
+            return
+        try:
+            circle = await self._read(self._store.circle, list(due))
+        except Unavailable:
+            self.moved(due.items())
+            raise
+        published = 0
+        for mark, payloads in told(circle, due, self._now_ms()):
+            for user, payload in payloads:
+                outbound.publish(topics.live(user), payload, 0)
+                published += 1
+                if published % PUBLISHES_AT_ONCE == 0:
+                    await asyncio.sleep(PAUSE_S)
+            # From here on it counts: the pauses must not bring two of them closer together.
+            self._marks.told((mark.conv, mark.user), self._now())
+
+    async def _read(self, call: Callable[..., T], *arguments: object) -> T:
+        def answered() -> T:
+            with answering():
+                return call(*arguments)
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, answered)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() if self._clock is None else self._clock()
