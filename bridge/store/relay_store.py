@@ -15,6 +15,11 @@ from sqlalchemy import Connection
 from bridge.commands import (
     Command,
     DeleteSession,
+    EndErasure,
+    EraseContacts,
+    EraseEntries,
+    EraseInbox,
+    ForgetEvents,
     MarkDelivered,
     SavePresence,
     SaveQueues,
@@ -25,7 +30,14 @@ from bridge.decide import SMALL_LIMIT, decide
 from bridge.entries import MAX_MEMBERS
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
-from bridge.store import dialect, group_store, people_store, presence_store, queue_store
+from bridge.store import (
+    dialect,
+    erasure_store,
+    group_store,
+    people_store,
+    presence_store,
+    queue_store,
+)
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.faults import NO_FAULTS, Faults
@@ -57,6 +69,7 @@ class Committed:
     `deliveries` are the updates by inbox, seqs rising; `rooms` the entries of large groups, in order; `left`
     are members who lost the right to a room, `related` those whom others may not see any longer. `moved` are the marks
     that others may be told of, with what did; `arrived` up to which seq devices said that they have everything.
+    `is_regrouped`: members, contacts or blocks changed.
     """
 
     batch_id: int
@@ -67,6 +80,7 @@ class Committed:
     related: list[UserId] = field(default_factory=list)
     moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
     arrived: dict[str, int] = field(default_factory=dict)
+    is_regrouped: bool = False
 
 
 class RelayStore:
@@ -132,7 +146,7 @@ class RelayStore:
         deliveries = self._write_entries(connection, plan, ts)
         _write_positions(connection, self._sql, plan, batch.positions)
         outcomes: list[bytes | PabalError | int | None] = list(plan.outcomes)
-        _write_upkeep(connection, self._sql, batch.commands, outcomes)
+        _write_upkeep(connection, self._sql, batch.commands, outcomes, ts)
         for command in batch.commands:
             if isinstance(command, MarkDelivered):
                 _mark_delivered(connection, self._sql, command, plan)
@@ -145,8 +159,17 @@ class RelayStore:
         arrived: dict[str, int] = {}
         for (user, _device), seq in plan.cursors.items():
             arrived[user] = max(seq, arrived.get(user, 0))
+        people = plan.people
         return Committed(
-            batch_id, outcomes, deliveries, plan.rooms, plan.left, plan.related, plan.moved, arrived
+            batch_id,
+            outcomes,
+            deliveries,
+            plan.rooms,
+            plan.left,
+            plan.related,
+            plan.moved,
+            arrived,
+            bool(plan.member_changes or plan.left or plan.related or people.contacts or people.blocks),
         )
 
     def _write_entries(
@@ -232,6 +255,7 @@ def _write_upkeep(
     sql: RelayStatements,
     commands: Sequence[Command],
     outcomes: list[bytes | PabalError | int | None],
+    ts: int,
 ) -> None:
     """After the entries, so that a session that starts at the head starts after all of this batch."""
     for place, command in enumerate(commands):
@@ -255,6 +279,8 @@ def _write_upkeep(
                     connection.execute(sql.delete_retained, {"topic": kept.topic})
             case SaveQueues(changes=changes):
                 queue_store.write(connection, sql.queues, changes)
+            case EraseEntries() | EraseInbox() | EraseContacts() | EndErasure() | ForgetEvents():
+                outcomes[place] = erasure_store.write(connection, sql.erasure, command, ts)
             case SavePresence():
                 presence_store.write(connection, sql.presence, command)
             case _:
