@@ -1,6 +1,7 @@
 """What is done about messages that were sent, by the library."""
 
 import pytest
+from people import wait_for
 
 from pabal.errors import BadRequest, Forbidden, NotFound
 from pabal_client import Deleted, Edited, Message, NotConfirmed, Reaction, Recalled, events
@@ -81,8 +82,10 @@ def test_what_is_asked_while_there_is_no_server_is_done_once_by_the_next_run(bro
     log = broker.server.log["alice~bob"]
     assert [entry["type"] for entry in log] == ["message", "edited", "reaction", "message", "recalled"]
     assert [entry["id"] for entry in log[1:]] == [one.id for one in waiting]
+    # Told by a thread of its own, which a close would end with what it has not told yet.
+    ids = [one.id for one in waiting]
+    wait_for(lambda: [event.id for event in told if isinstance(event, events.Sent)] == ids, "the events")
     again.close()
-    assert [event.id for event in told if isinstance(event, events.Sent)] == [one.id for one in waiting]
 
 
 def test_an_answer_that_was_lost_is_asked_for_under_the_same_id(broker, client):
