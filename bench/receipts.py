@@ -19,6 +19,7 @@ from pabal.ids import direct, parse_device, parse_user
 
 _EVERY_S = 10.0
 _DRAIN_S = 30
+_READ = b'"read":'
 _RECEIPT, _TYPING = b'{"type":"receipt"', b'{"type":"typing"'
 
 
@@ -61,7 +62,8 @@ class _User(Device):
 
     def published(self, payload: bytes) -> None:
         if payload.startswith(_RECEIPT):
-            self.receipts += 1
+            # Of the one reader of what this user wrote, who reads one after the other.
+            self.receipts = max(self.receipts, int(payload[payload.rindex(_READ) + len(_READ) : -1]))
         elif payload.startswith(_TYPING):
             self.heard += 1
         elif b'"ok":false' in payload:
@@ -116,9 +118,13 @@ async def _share(server: Server, seconds: float) -> float:
 
 async def _work(users: Sequence[_User]) -> None:
     """Each has its own moments in every ten seconds, spread evenly: one to read and two to type. Until cancelled."""
-    acts = [act for user in users for act in (user.read, user.type, user.type)]
-    # In this order each user's three acts lie a third of the time apart.
-    order = [acts[3 * number + part] for part in range(3) for number in range(len(users))]
+    third = len(users) // 3
+    # Each user's three acts lie a third of the time apart.
+    order = [
+        act
+        for number, user in enumerate(users)
+        for act in (user.read, users[number - third].type, users[number - 2 * third].type)
+    ]
     step, start = _EVERY_S * 1e9 / len(order), clock()
     for number, act in enumerate(itertools.cycle(order)):
         while start + number * step > clock():

@@ -54,6 +54,7 @@ def create_group(batch: Batch, command: CreateGroup) -> bytes | None:
         role = OWNER if user == command.user else MEMBER
         batch.plan.member_changes.append(JoinRow(command.conv, user, message_id, role, 0, message_id))
         batch.facts.visible_from[command.conv, user] = message_id
+        _begin_reading(batch, command.conv, user, message_id)
     copy_to(
         batch,
         command,
@@ -144,6 +145,7 @@ def admit(batch: Batch, command: ChangeMember, state: Conversation, roles: dict[
     first = 1 if state.history == "all" else message_id
     roles[user] = role
     facts.visible_from[conv, user] = first
+    _begin_reading(batch, conv, user, message_id)
     facts.latest_join[conv] = max(first, facts.latest_join.get(conv, 0))
     batch.plan.roles.pop((conv, user), None)
     batch.plan.member_changes.append(JoinRow(conv, user, message_id, role, state.ordinal, first))
@@ -155,6 +157,12 @@ def admit(batch: Batch, command: ChangeMember, state: Conversation, roles: dict[
     return answer(command, message_id, batch.ts, dup=False)
 
 
+def _begin_reading(batch: Batch, conv: ConvId, user: UserId, message_id: int) -> None:
+    """Whatever was read in this batch as a member before counts no more."""
+    batch.facts.read_upto[conv, user] = message_id
+    batch.plan.reads.pop((conv, user), None)
+
+
 def dismiss(batch: Batch, conv: ConvId, user: UserId, message_id: int) -> None:
     """This entry is the last that is this member's own."""
     batch.plan.member_changes.append(LeaveRow(conv, user, message_id))
@@ -162,6 +170,8 @@ def dismiss(batch: Batch, conv: ConvId, user: UserId, message_id: int) -> None:
     if not batch.facts.conversations[conv].is_large:
         batch.plan.related.append(user)
     del batch.facts.roles[conv][user]
+    batch.facts.read_upto.pop((conv, user), None)
+    batch.plan.reads.pop((conv, user), None)
     if conv in batch.facts.group.counts:
         batch.facts.group.counts[conv] -= 1
 

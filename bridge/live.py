@@ -18,7 +18,7 @@ class Live(Protocol):
     """Called by the relay, in the event loop's thread. The first two return at once and never raise."""
 
     def committed(self, result: Committed) -> None:
-        """Marks of this batch moved, or devices acknowledged."""
+        """What this batch did that others may hear of."""
         ...
 
     def arrived(self, user: UserId, seq: int) -> None:
@@ -72,7 +72,10 @@ class LiveNews:
     def committed(self, result: Committed) -> None:
         for user, seq in result.arrived.items():
             self.receipts.arrived(UserId(user), seq)
-        self.receipts.moved(result.moved.items())
+        if result.moved:
+            self.receipts.moved(result.moved.items())
+        if result.is_regrouped:
+            self.typists.forget()
 
     def arrived(self, user: UserId, seq: int) -> None:
         self.receipts.arrived(user, seq)

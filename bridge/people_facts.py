@@ -29,6 +29,7 @@ class Reported:
     text: str | None
     body: str | None
     is_recalled: bool
+    expires: int | None = None
 
 
 @dataclass(slots=True)

@@ -25,8 +25,10 @@ from pabal.receipts import Coalescer
 logger = logging.getLogger("pabal.bridge")
 
 EVERY_S = 1.0
-# How often it is looked whether anything is due, while something waits.
-STEP_S = 0.05
+# How often it is looked whether anything is due, while something waits; and how soon again when there was more than
+# one step takes.
+STEP_S = 0.2
+NEXT_STEP_S = 0.05
 # Of one step: users whose inboxes are looked through, and marks that are told.
 USERS_AT_ONCE = 500
 MARKS_AT_ONCE = 500
@@ -70,6 +72,7 @@ class Receipts:
         self._reached: dict[UserId, int] = {}
         self._users: Coalescer[UserId] = Coalescer(every_s)
         self._marks: Coalescer[Key] = Coalescer(every_s)
+        self._step_s = min(STEP_S, every_s)
         self._caught_up = False
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -104,31 +107,35 @@ class Receipts:
             elif not self._users and not self._marks:
                 self._something.clear()
                 await self._something.wait()
-            await self._guarded(self._write_down(commit))
-            await self._guarded(self._tell(outbound))
-            await asyncio.sleep(STEP_S)
+            is_more = await self._guarded(self._write_down(commit))
+            is_more |= await self._guarded(self._tell(outbound))
+            await asyncio.sleep(min(NEXT_STEP_S, self._step_s) if is_more else self._step_s)
 
-    async def _guarded(self, step: Awaitable[None]) -> None:
-        """What a database does not answer now is not lost, only later. A bug ends one step, and not all of them."""
+    async def _guarded(self, step: Awaitable[bool]) -> bool:
+        """Whether the step left something that is due. What a database does not answer now is not lost, only later;
+        a bug ends one step, and not all of them.
+        """
         try:
-            await step
+            return await step
         except PabalError as error:
             logger.warning("receipts wait: %s", error)
             await asyncio.sleep(RETRY_S)
         except Exception:
             logger.exception("a step of telling receipts failed")
             await asyncio.sleep(RETRY_S)
+        return False
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self) -> bool:
         for user, seq in await self._read(self._store.behind):
             self.arrived(user, seq)
         self._caught_up = True
+        return False
 
-    async def _write_down(self, commit: Callable[[Command], Awaitable[object]]) -> None:
+    async def _write_down(self, commit: Callable[[Command], Awaitable[object]]) -> bool:
         due = [user for user, _what in self._users.due(self._now(), USERS_AT_ONCE)]
         reached = [(user, self._reached.pop(user, 0)) for user in due]
         if not reached:
-            return
+            return False
         try:
             found = await self._read(self._store.arrivals, reached)
             if found.upto:
@@ -139,11 +146,12 @@ class Receipts:
             raise
         for user, seq in found.behind:
             self.arrived(user, seq)
+        return len(due) == USERS_AT_ONCE
 
-    async def _tell(self, outbound: Outbound) -> None:
+    async def _tell(self, outbound: Outbound) -> bool:
         due = dict(self._marks.due(self._now(), MARKS_AT_ONCE))
         if not due:
-            return
+            return False
         try:
             circle = await self._read(self._store.circle, list(due))
         except Unavailable:
@@ -158,6 +166,7 @@ class Receipts:
                     await asyncio.sleep(PAUSE_S)
             # From here on it counts: the pauses must not bring two of them closer together.
             self._marks.told((mark.conv, mark.user), self._now())
+        return len(due) == MARKS_AT_ONCE
 
     async def _read(self, call: Callable[..., T], *arguments: object) -> T:
         def answered() -> T:

@@ -342,7 +342,7 @@ class Relay:
             outbound.publish(topics.room(conv), payload, 0)
         if result.deliveries:
             self._published_upto = result.batch_id
-        if result.moved or result.arrived:
+        if result.moved or result.arrived or result.is_regrouped:
             self._live.committed(result)
 
     # -- reads ---------------------------------------------------------------------------------------------

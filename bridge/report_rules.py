@@ -34,7 +34,7 @@ def make_report(batch: Batch, command: MakeReport) -> bytes | None:
         number = people.last_report = people.last_report + 1
         people.reports[key] = number
         people.report_times.setdefault(command.user, []).append(batch.ts)
-        content = None if message is None else content_of(message)
+        content = None if message is None else content_of(message, batch.ts)
         batch.plan.people.reports.append(
             ReportRow(number, *key, command.reason, command.text, content, batch.ts)
         )
@@ -61,15 +61,16 @@ def check_sees(batch: Batch, user: UserId, conv: ConvId, message_id: int) -> Rep
     return message
 
 
-def content_of(message: Reported) -> str:
+def content_of(message: Reported, ts: int) -> str:
     """JSON of what moderators are shown, whatever becomes of the message."""
+    is_over = message.expires is not None and message.expires <= ts
     content = m.ReportedContent(
         from_=message.sender,
         kind=message.kind,
         ts=message.ts,
-        text=message.text,
-        body=raw_body(message.body),
-        recalled=message.is_recalled,
+        text=None if is_over else message.text,
+        body=raw_body(None if is_over else message.body),
+        recalled=message.is_recalled or is_over,
     )
     return msgspec.json.encode(content).decode()
 

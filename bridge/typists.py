@@ -1,7 +1,8 @@
 """Who is writing at this moment: told at once to those who are in the conversation, and kept nowhere.
 
-Whose conversation it is, is looked up and remembered for a moment, so that a second word of the same writer costs the
-database nothing, and somebody who left is forgotten within a second.
+Whose conversation it is, is looked up and remembered for a while, so that who goes on writing costs the database nothing.
+Whatever changes members, contacts or blocks makes all of it forgotten at once; what an account changed about itself counts
+when the while is over.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from pabal.errors import NotAMember, NotFound
 from pabal.ids import ConvId, UserId
 from pabal.ratelimit import RateLimiter
 
-REMEMBERED_S = 1.0
+REMEMBERED_S = 10.0
 MAX_REMEMBERED = 2_000
 # One a second for a conversation and device; what is more is dropped without a word.
 RATE_PER_S = 1.0
@@ -51,6 +52,7 @@ class Typists:
         self._readers = readers
         self._now_ms = now_ms
         self._limiter = RateLimiter(RATE_PER_S, 1)
+        self._changes = 0
         self._known: OrderedDict[tuple[ConvId, UserId], _Known] = OrderedDict()
 
     async def tell(self, outbound: Outbound, source: Source, request: m.Typing) -> None:
@@ -65,12 +67,20 @@ class Typists:
         for other in others:
             outbound.publish(topics.live(other), payload, 0)
 
+    def forget(self) -> None:
+        """Somebody joined, left, blocked or was blocked."""
+        self._changes += 1
+        self._known.clear()
+
     async def _others(self, conv: ConvId, user: UserId) -> list[UserId]:
         loop = asyncio.get_running_loop()
         known = self._known.get((conv, user))
         if known is not None and known.until > loop.time():
             return known.others
+        changes = self._changes
         others = await loop.run_in_executor(self._readers, look_up, self._store, conv, user)
+        if changes != self._changes:
+            return others  # it may have been looked up before that
         self._known[conv, user] = _Known(loop.time() + REMEMBERED_S, others)
         self._known.move_to_end((conv, user))
         if len(self._known) > MAX_REMEMBERED:

@@ -179,7 +179,7 @@ def message_update(row: StoredMessage) -> m.MessageUpdate:
         conv=row.conv_id,
         reply_to=extra.reply_to,
         mentions=extra.mentions,
-        forward_of=extra.forward_of,
+        forward_of=_source(row, extra),
         expires=row.expires_ts,
         expired=row.expired,
         deleted=row.hidden,
@@ -220,7 +220,7 @@ def history_item(
         history=extra.history,
         posting=extra.posting,
         until=extra.until,
-        forward_of=extra.forward_of,
+        forward_of=_source(row, extra),
         expires=row.expires_ts,
         expired=row.expired or extra.expired,
         **content,
@@ -259,6 +259,11 @@ def _content(row: StoredMessage) -> _Content:
         "body": raw_body(row.body),
         "recalled": row.recalled_ts is not None,
     }
+
+
+def _source(row: StoredMessage, extra: Extra) -> m.Forwarded | None:
+    """Where it was forwarded from; that goes with the content."""
+    return None if row.recalled_ts is not None or row.hidden else extra.forward_of
 
 
 def _extra_of(row: StoredMessage) -> Extra:

@@ -305,9 +305,11 @@ def _malformed(error: Exception, form: Format) -> BadRequest:
     text = str(error)
     if isinstance(error, RecursionError):
         return BadRequest("nested too deeply")
+    at = _PATH.search(text)
     if missing := _MISSING.search(text):
-        return BadRequest("this field is required", field=missing[1])
-    if at := _PATH.search(text):
+        within = "" if at is None else at["path"] + "."
+        return BadRequest("this field is required", field=within + missing[1])
+    if at is not None:
         what = "every key is a string" if at["key"] else text[: at.start()].rstrip()
         return BadRequest(_shown(what), field=at["path"].removesuffix("[...]") or None)
     if isinstance(error, msgspec.ValidationError):

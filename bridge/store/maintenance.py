@@ -78,6 +78,13 @@ RULES = (
         " WHERE m.recalled_ts IS NOT NULL AND (m.text IS NOT NULL OR m.body IS NOT NULL) LIMIT :limit",
     ),
     Rule(
+        "whatever somebody has deleted from the own view is a message",
+        "SELECT h.user_id || ' ' || h.conv_id || ' ' || h.message_id FROM hidden_message h"
+        " LEFT JOIN direct_message d ON d.conv_id = h.conv_id AND d.message_id = h.message_id"
+        " LEFT JOIN group_message g ON g.conv_id = h.conv_id AND g.message_id = h.message_id"
+        " WHERE coalesce(d.type, g.type, '') <> 'message' LIMIT :limit",
+    ),
+    Rule(
         "nobody has read beyond a conversation's head",
         "SELECT m.conv_id || ' ' || m.user_id FROM member m JOIN conversation c ON c.conv_id = m.conv_id"
         " WHERE m.read_upto > c.head OR m.delivered_upto > c.head LIMIT :limit",

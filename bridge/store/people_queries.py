@@ -24,11 +24,11 @@ _BLOCKS = text(
     " WHERE b.user_id = :user AND b.blocked_id > :after ORDER BY b.blocked_id LIMIT :limit"
 )
 # Ranges instead of LIKE: they go by the index, and know no wildcards that somebody could type.
-_NAMED = text(
+NAMED = text(
     "SELECT a.user_id, a.display_name FROM account AS a"
     f" WHERE a.user_id >= :low AND a.user_id < :high AND {_FINDABLE} ORDER BY a.user_id LIMIT :limit"
 )
-_CALLED = text(
+CALLED = text(
     "SELECT a.user_id, a.display_name FROM account AS a"
     f" WHERE a.found_as >= :low AND a.found_as < :high AND {_FINDABLE}"
     " ORDER BY a.found_as, a.user_id LIMIT :limit"
@@ -54,11 +54,11 @@ class PeopleQueries:
 
     def named(self, viewer: UserId, prefix: str, limit: int) -> list[tuple[Any, ...]]:
         """`(user, display_name)` of those whose user name begins so and whom `viewer` may find, by name."""
-        return self._rows(_NAMED, viewer=viewer, low=prefix, high=prefix + _LAST, limit=limit)
+        return self._rows(NAMED, viewer=viewer, low=prefix, high=prefix + _LAST, limit=limit)
 
     def called(self, viewer: UserId, prefix: str, limit: int) -> list[tuple[Any, ...]]:
         """Likewise of those whose folded display name begins so."""
-        return self._rows(_CALLED, viewer=viewer, low=prefix, high=prefix + _LAST, limit=limit)
+        return self._rows(CALLED, viewer=viewer, low=prefix, high=prefix + _LAST, limit=limit)
 
     def profile(self, user: UserId) -> tuple[str | None, str | None]:
         """`(display_name, about)` of an account that there is."""

@@ -32,7 +32,7 @@ class PeopleStatements:
         self.load_reported = [
             text(
                 "SELECT m.conv_id, m.message_id, m.sender, m.type, m.kind, m.ts, m.text, m.body,"
-                f" m.recalled_ts IS NOT NULL FROM {d.each('keys')} CROSS JOIN {table} AS m"
+                f" m.recalled_ts IS NOT NULL, m.expires_ts FROM {d.each('keys')} CROSS JOIN {table} AS m"
                 f" WHERE m.conv_id = {d.field(0)} AND m.message_id = {d.field(1, 'bigint')}"
             )
             for table in ("direct_message", "group_message")
@@ -138,11 +138,20 @@ def _load_reports(
         sql.load_reported, (keys.direct_messages, keys.group_messages), strict=True
     ):
         if messages:
-            for conv, message_id, sender, type_, kind, ts, content, body, recalled in connection.execute(
-                statement, {"keys": rows(messages)}
-            ):
+            for (
+                conv,
+                message_id,
+                sender,
+                type_,
+                kind,
+                ts,
+                content,
+                body,
+                recalled,
+                expires,
+            ) in connection.execute(statement, {"keys": rows(messages)}):
                 people.messages[ConvId(conv), message_id] = Reported(
-                    sender, type_, kind, ts, content, body, bool(recalled)
+                    sender, type_, kind, ts, content, body, bool(recalled), expires
                 )
     found = connection.execute(sql.load_reports, {"keys": rows(keys.reports)})
     for number, reporter, about, conv, message_id in found:

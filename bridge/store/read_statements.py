@@ -90,7 +90,9 @@ class ReadStatements:
         self.mentions = text(
             f"SELECT n.conv_id, count(DISTINCT n.message_id) FROM {d.each('keys')} CROSS JOIN mention AS n"
             f" WHERE n.conv_id = {d.field(0)} AND n.user_id IN (:user, '{EVERYBODY}')"
-            f" AND n.message_id > {d.field(1, 'bigint')} GROUP BY n.conv_id"
+            f" AND n.message_id > {d.field(1, 'bigint')}"
+            " AND NOT EXISTS (SELECT 1 FROM hidden_message AS h WHERE h.user_id = :user"
+            " AND h.conv_id = n.conv_id AND h.message_id = n.message_id) GROUP BY n.conv_id"
         )
         self.mine = text(
             "SELECT conv_id, read_upto, read_ordinal, visible_from, muted_until FROM member"

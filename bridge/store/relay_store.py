@@ -57,6 +57,7 @@ class Committed:
     `deliveries` are the updates by inbox, seqs rising; `rooms` the entries of large groups, in order; `left`
     are members who lost the right to a room, `related` those whom others may not see any longer. `moved` are the marks
     that others may be told of, with what did; `arrived` up to which seq devices said that they have everything.
+    `is_regrouped`: members, contacts or blocks changed.
     """
 
     batch_id: int
@@ -67,6 +68,7 @@ class Committed:
     related: list[UserId] = field(default_factory=list)
     moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
     arrived: dict[str, int] = field(default_factory=dict)
+    is_regrouped: bool = False
 
 
 class RelayStore:
@@ -145,8 +147,17 @@ class RelayStore:
         arrived: dict[str, int] = {}
         for (user, _device), seq in plan.cursors.items():
             arrived[user] = max(seq, arrived.get(user, 0))
+        people = plan.people
         return Committed(
-            batch_id, outcomes, deliveries, plan.rooms, plan.left, plan.related, plan.moved, arrived
+            batch_id,
+            outcomes,
+            deliveries,
+            plan.rooms,
+            plan.left,
+            plan.related,
+            plan.moved,
+            arrived,
+            bool(plan.member_changes or plan.left or plan.related or people.contacts or people.blocks),
         )
 
     def _write_entries(

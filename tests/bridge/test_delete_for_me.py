@@ -66,12 +66,18 @@ async def test_unread_stays_what_a_recount_says(talk, members):
     ids = [await talk.said(f"{n}", conv) for n in range(6)]
     await talk.ok("bob", {"op": "read", "conv": conv, "message_id": ids[1]})
     expected = 4
+    await talk.said("bob!", conv, mentions=["bob"])
+    named = await talk.said("bob again!", conv, mentions=["bob", "@all"])
+    assert (await talk.summary("bob", conv))["mentions"] == 2
+    await talk.ok("bob", delete(named, conv))
+    assert (await talk.summary("bob", conv))["mentions"] == 1
+    expected += 1
     for target, counted in ((ids[0], 0), (ids[3], 1), (ids[3], 0), (ids[5], 1)):
         await talk.ok("bob", delete(target, conv))
         expected -= counted
         assert (await talk.summary("bob", conv))["unread"] == expected == await recount(talk, "bob", conv)
     await talk.ok("bob", {"op": "read", "conv": conv, "message_id": ids[3]})
-    assert (await talk.summary("bob", conv))["unread"] == 1 == await recount(talk, "bob", conv)
+    assert (await talk.summary("bob", conv))["unread"] == 2 == await recount(talk, "bob", conv)
     await talk.said("own", conv, by="bob")
     assert (await talk.summary("bob", conv))["unread"] == 0 == await recount(talk, "bob", conv)
 

@@ -126,6 +126,18 @@ async def test_what_is_due_is_answered_and_deleted_for_oneself(unswept):
     assert [item["message_id"] for item in await talk.history("bob")] == [2]
 
 
+async def test_a_report_of_what_is_due_keeps_nothing_of_it_and_an_earlier_one_does(unswept, engine):
+    talk = unswept
+    for _ in range(2):
+        await talk.said("secret", expires_in=1)
+    await talk.ok("bob", {"op": "report", "conv": DIRECT, "message_id": 1, "reason": "spam"})
+    talk.clock.now += 1_000
+    await talk.ok("bob", {"op": "report", "conv": DIRECT, "message_id": 2, "reason": "spam"})
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT content FROM report ORDER BY report_id")).scalars().all()
+    assert ["secret" in content for content in kept] == [True, False]
+
+
 async def test_an_edit_keeps_the_time(talk):
     await talk.said("one", expires_in=60)
     due = talk.clock.now + 60_000

@@ -44,6 +44,16 @@ async def test_the_copy_is_of_the_newest_content_and_outlives_what_happens_to_th
     assert [item["text"] for item in await talk.history("carol", "bob~carol")] == ["hello"]
 
 
+async def test_of_a_forward_that_is_recalled_nobody_sees_where_it_came_from(talk):
+    await talk.said("look")
+    await talk.ok("alice", forward())
+    await talk.ok("alice", {"op": "recall", "conv": "alice~carol", "target": 1})
+    [tombstone, _entry] = await talk.history("carol", "alice~carol")
+    replayed = (await talk.synced("carol"))[0]
+    assert (tombstone["recalled"], "forward_of" in tombstone) == (True, False)
+    assert (replayed["recalled"], "forward_of" in replayed) == (True, False)
+
+
 async def test_what_was_sent_and_edited_in_the_same_packet_is_forwarded(talk):
     ticket = talk.harness.submit(
         "alice",
@@ -134,6 +144,8 @@ async def test_what_one_has_deleted_for_oneself_is_not_forwarded_and_others_forw
         {"conv": "nonsense", "message_id": 1},
         {"conv": 5, "message_id": 1},
         {"conv": DIRECT, "message_id": 0},
+        {"conv": DIRECT},
+        {},
         {"conv": "a\0~b", "message_id": 1},
     ],
 )

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from bridge_fakes import FakeBroker
 from bridge_harness import Harness
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from bridge import typists
 from bridge.build import Bridge
@@ -186,6 +186,45 @@ async def test_whose_conversation_it_is_is_remembered_for_a_bounded_number(chat,
     for n, conv in enumerate(["alice~bob", "alice~carol", "alice~alice", "alice~bob"]):
         assert (await chat.ask("alice", {"id": f"t{n}", **ON, "conv": conv}))["ok"]
     assert len(chat.bridge.live.typists._known) == 2
+
+
+async def test_who_goes_on_writing_costs_the_database_nothing(chat, clock):
+    seen: list[str] = []
+
+    def note(_connection, _cursor, statement, *_rest) -> None:
+        seen.append(statement)
+
+    event.listen(chat.bridge._reader, "before_cursor_execute", note)
+    assert (await chat.ask("alice", {"id": "t", **ON}))["ok"]
+    assert seen
+    seen.clear()
+    clock.now += 1
+    assert (await chat.ask("alice", {"id": "u", **ON}))["ok"]
+    assert not seen
+    assert len(heard(chat, "bob")) == 2
+
+
+async def test_who_joins_hears_it_at_once_and_who_leaves_no_longer(chat, clock):
+    conv = await group(chat, ["bob"])
+    told = []
+    for op in ("group.add", "group.remove"):
+        assert (await chat.ask("alice", {"id": f"t{op}", **ON, "conv": conv}))["ok"]
+        clock.now += 1
+        assert (await chat.ask("alice", {"id": op, "op": op, "conv": conv, "user": "carol"}))["ok"]
+        assert (await chat.ask("alice", {"id": f"u{op}", **ON, "conv": conv}))["ok"]
+        clock.now += 1
+        told.append(len(heard(chat, "carol")))
+    # Once after joining, and once more before leaving.
+    assert told == [1, 2]
+    assert len(heard(chat, "bob")) == 4
+
+
+async def test_a_block_is_heeded_at_once(chat, clock):
+    assert (await chat.ask("alice", {"id": "t", **ON}))["ok"]
+    assert (await chat.ask("bob", {"id": "b", "op": "block.add", "user": "alice"}))["ok"]
+    clock.now += 1
+    assert (await chat.ask("alice", {"id": "u", **ON}))["ok"]
+    assert len(heard(chat, "bob")) == 1
 
 
 async def test_one_devices_words_keep_their_order(chat):

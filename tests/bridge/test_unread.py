@@ -63,8 +63,8 @@ async def test_reading_takes_mentions_with_it_as_far_as_it_goes(chat):
 
 async def test_to_answer_is_to_have_read_and_nobody_mentions_oneself(chat):
     conv = await group_of_three(chat)
-    await say(chat, "alice", 1, conv, ["bob", "carol"])
-    await say(chat, "bob", 1, conv, ["bob", "@all"])
+    await say(chat, "alice", 1, conv, ["alice", "@all"])
+    await say(chat, "bob", 1, conv, ["alice", "bob", "carol"])
     assert counts(chat, "bob", conv) == (0, 0)
     assert counts(chat, "carol", conv) == (2, 2)
     assert counts(chat, "alice", conv) == (1, 1)

@@ -4,7 +4,7 @@ import pytest
 from fake_chat_server import FakeServer
 from fake_rest_server import FakeRest
 
-from pabal.errors import Forbidden, Unauthorized
+from pabal.errors import Unauthorized
 from pabal_client import ClientError, Privacy, Rest
 from pabal_client.me import Authorised, Me
 
@@ -42,7 +42,7 @@ def test_profile_and_privacy_are_shown_and_changed(me):
 
 
 def test_the_password_is_changed_by_who_knows_the_old_one(me, fake):
-    with pytest.raises(Forbidden):
+    with pytest.raises(Unauthorized):
         me.set_password("wrong", "another one")
     me.set_password("pw", "another one")
     assert fake.passwords["alice"] == "another one"
@@ -60,12 +60,12 @@ def test_devices_are_listed_and_removed(me, fake):
 
 def test_what_happened_is_listed_and_everything_is_exported(me, fake):
     fake.audit = [{"ts": 2, "event": "login"}, {"ts": 1, "event": "sign_up"}]
-    assert [row["event"] for row in me.security(limit=1)] == ["login"]
+    assert [row.event for row in me.security(limit=1)] == ["login"]
     assert me.export() == b"PK-zip"
 
 
 def test_the_account_is_deleted_with_its_password_alone(me, fake):
-    with pytest.raises(Forbidden):
+    with pytest.raises(Unauthorized):
         me.delete("wrong")
     me.delete("pw")
     assert "alice" not in fake.passwords

@@ -26,7 +26,7 @@ def contact_changes(client, count):
 
 def test_two_become_contacts_and_part(open_client, client):
     bob = open_client("bob")
-    client.contacts.request("@bob", "we met").wait(60)
+    assert client.contacts.request("@bob", "we met").wait(60).state == "requested"
     assert [(row.user, row.state) for row in client.contacts.list(timeout=60)] == [("bob", "requested")]
     assert [(row.user, row.state) for row in bob.contacts.list(timeout=60)] == [("alice", "received")]
     bob.contacts.accept("alice").wait(60)
@@ -39,6 +39,16 @@ def test_two_become_contacts_and_part(open_client, client):
         ("removed", "bob", None),
     ]
     assert contact_changes(bob, 3)[0] == ("received", "alice", "we met")
+
+
+def test_lists_are_fetched_page_by_page_and_people_found_by_the_beginning_of_their_name(broker, client):
+    broker.server.page_limit = 2
+    for name in ("bob", "ben", "carol", "dave", "eve"):
+        client.contacts.request(name)
+        client.blocks.add(name).wait(60)
+    assert [row.user for row in client.contacts.list(timeout=60)] == ["ben", "bob", "carol", "dave", "eve"]
+    assert [row.user for row in client.blocks.list(timeout=60)] == ["ben", "bob", "carol", "dave", "eve"]
+    assert [one.user for one in client.search("b", timeout=60).users] == ["ben", "bob"]
 
 
 def test_who_did_not_ask_cannot_be_accepted(client):

@@ -21,6 +21,17 @@ def test_it_subscribes_then_syncs_then_sends(bench):
     assert sorted(bench.ops()) == ["send", "sync"]
 
 
+def test_the_state_is_told_once_the_broker_took_the_connection_also_before_the_replies_can_be_heard(bench):
+    assert bench.session.set_status("away") == []
+    _, status = bench.do(bench.session.connected(0.0, 7))
+    assert json.loads(status.payload) == {"state": "away", "n": 7}
+    (status,) = bench.session.set_status("online")
+    assert json.loads(status.payload) == {"state": "online", "n": 7}
+    assert bench.session.set_status("online") == []
+    bench.session.disconnected()
+    assert bench.session.set_status("away") == []
+
+
 def test_without_an_answer_to_the_subscription_the_connection_is_given_up(bench):
     bench.do(bench.session.connected(0.0, 1))
     assert bench.session.deadline() == 30.0

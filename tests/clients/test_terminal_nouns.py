@@ -94,7 +94,7 @@ def test_a_refusal_is_one_clear_line_with_its_code():
         (lambda: groups.show(GROUP), "not_a_member"),
         (lambda: people.contact_accept("bob"), "not_found"),
         (lambda: entries.recall("No User", 1), "bad_request"),
-        (lambda: account.delete("wrong"), "forbidden"),
+        (lambda: account.delete("wrong"), "unauthorized"),
     ):
         with pytest.raises(TerminalError) as caught:
             command()
@@ -226,9 +226,17 @@ def test_devices_are_listed_made_and_removed(rest):
 
 
 def test_what_happened_to_the_account_is_listed(rest):
-    rest.audit = [{"ts": 1_700_000_000_000, "event": "login", "device": "phone"}]
+    rest.audit = [
+        {
+            "ts": 1_700_000_000_000,
+            "event": "login",
+            "device": "phone",
+            "address": "192.0.2.1",
+            "detail": {"count": 3},
+        }
+    ]
     (line,) = said(account.security)
-    assert line.endswith("  login  phone")
+    assert line.split()[2:] == ["login", "phone", "192.0.2.1", "count:", "3"]
     assert data(account.security)[0]["event"] == "login"
 
 
@@ -290,6 +298,8 @@ def test_a_message_answers_another_one_and_names_people(rest):
     [
         ({"text": "x", "edited": 5}, "x (edited)"),
         ({"recalled": True, "edited": 5}, "(recalled)"),
+        ({"expired": True}, "(expired)"),
+        ({"deleted": True}, "(deleted)"),
         ({"text": "x", "reply_to": 3}, "(to #3) x"),
         ({"text": "x", "forward_of": {"conv": "g", "message_id": 1}}, "(forwarded) x"),
         ({"text": "x", "reactions": [{"emoji": "👍", "count": 2, "users": []}]}, "x [👍 2]"),
@@ -336,6 +346,7 @@ def change(type_, **fields):
         ),
         (change("conversation", action="dissolved", by="alice"), "alice dissolved the group"),
         (change("conversation", action="muted"), "muted"),
+        (change("conversation", action="unmuted"), "no longer muted"),
         (change("contact", action="received", user="bob", text="we met"), "bob asks to be a contact: we met"),
         (change("contact", action="requested", user="bob"), "you asked bob to be a contact"),
         (change("contact", action="accepted", user="bob"), "bob is a contact now"),

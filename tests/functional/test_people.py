@@ -14,8 +14,21 @@ def actions(person: Person) -> list[str]:
     return [update["action"] for update in person.inbox() if update["type"] == "contact"]
 
 
-def test_contacts_blocks_and_privacy_over_http(server):
-    ines, jan = Person(server.api, "people-ines"), Person(server.api, "people-jan")
+@pytest.fixture
+def person(server):
+    made = []
+
+    def make(user: str) -> Person:
+        made.append(Person(server.api, user))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_contacts_blocks_and_privacy_over_http(person):
+    ines, jan = person("people-ines"), person("people-jan")
     assert ines.http.patch("/me", json={"display_name": "Ines", "privacy": {"write": "contacts"}}).is_success
     refused = jan.send(ines.user, "hi")
     assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")

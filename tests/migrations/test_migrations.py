@@ -52,3 +52,22 @@ def test_migrating_down_leaves_nothing_and_up_again_works(engine):
     assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
     schema.upgrade(engine)
     assert schema.state(engine).is_current
+
+
+def test_those_who_have_a_name_already_are_found_by_it(engine):
+    schema.upgrade(engine)
+    schema.downgrade(engine, "0006")
+    with engine.begin() as connection:
+        for user, name in (("alice", "'Stra\u00dfe'"), ("bob", "NULL")):
+            connection.execute(
+                text(
+                    "INSERT INTO account (user_id, display_name, state, admin, created_ts)"
+                    f" VALUES ('{user}', {name}, 'active', false, 0)"
+                )
+            )
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        rows = connection.execute(
+            text("SELECT user_id, found_as, privacy FROM account ORDER BY user_id")
+        ).all()
+    assert [tuple(row) for row in rows] == [("alice", "strasse", None), ("bob", "", None)]

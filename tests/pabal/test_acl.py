@@ -194,6 +194,10 @@ GROUP = "gaaaaaaaaaaaa"
         (m.Ack(seq=1), "receive"),
         (m.Delete(conv="a~b", target=1), "receive"),
         (m.Presence(users=["bob"]), "receive"),
+        (m.Contacts(), "receive"),
+        (m.Blocks(), "receive"),
+        (m.Users(q="bo"), "receive"),
+        (m.Report(user="bob", reason="spam"), "send"),
     ],
 )
 def test_each_request_needs_the_right_to_send_or_to_receive(request_, right):
@@ -201,3 +205,20 @@ def test_each_request_needs_the_right_to_send_or_to_receive(request_, right):
     acl.check_right(frozenset({right}), request_)
     with pytest.raises(Forbidden, match=f"no right to {right}"):
         acl.check_right(acl.EVERYTHING - {right}, request_)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        m.ContactRequest(user="bob"),
+        m.ContactAccept(user="bob"),
+        m.ContactRemove(user="bob"),
+        m.BlockAdd(user="bob"),
+        m.BlockRemove(user="bob"),
+    ],
+)
+def test_who_reaches_whom_is_changed_by_whole_devices_only(request_):
+    acl.check_right(acl.EVERYTHING, request_)
+    for right in acl.EVERYTHING:
+        with pytest.raises(Forbidden, match="no right to"):
+            acl.check_right(frozenset({right}), request_)

@@ -394,7 +394,7 @@ def test_a_number_of_a_body_is_kept_as_exactly_as_python_can(number, value):
             "as.user",
             "as.user: Expected `str`, got `int`",
         ),
-        (b'{"ref":"1","as":{"user":"a"},"request":{}}', "device", "device: this field is required"),
+        (b'{"ref":"1","as":{"user":"a"},"request":{}}', "as.device", "as.device: this field is required"),
         (b'{"ref":"1"', None, "malformed JSON: Input data was truncated"),
     ],
 )

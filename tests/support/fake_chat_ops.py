@@ -205,21 +205,21 @@ class PeopleOps:
 
     def _contact(self, user, other, mine, theirs, text=None):
         if self.contacts.get((user, other)) == mine:
-            return {}, []
+            return {"user": other, "state": mine}, []
         out = []
         for me, you, state in ((user, other, mine), (other, user, theirs)):
             self.contacts[me, you] = state
             said = {"text": text} if text is not None else {}
             out.append(self._put(me, {"type": "contact", "action": state, "user": you, "ts": 1, **said}))
-        return {}, out
+        return {"user": other, "state": mine}, out
 
-    def do_contacts(self, user, _device, _request):
+    def do_contacts(self, user, _device, request):
         rows = [
             {"user": other, "state": state, "since": 5}
             for (me, other), state in sorted(self.contacts.items())
             if me == user and state != "removed"
         ]
-        return {"contacts": rows}
+        return self._page("contacts", rows, request)
 
     def make_block_add(self, user, _device, request):
         self.blocked[user, request["user"]] = True
@@ -231,8 +231,17 @@ class PeopleOps:
         update = {"type": "contact", "action": "unblocked", "user": request["user"], "ts": 1}
         return {}, [self._put(user, update)]
 
-    def do_blocks(self, user, _device, _request):
-        return {"blocks": [{"user": other, "since": 5} for me, other in sorted(self.blocked) if me == user]}
+    def do_blocks(self, user, _device, request):
+        rows = [{"user": other, "since": 5} for me, other in sorted(self.blocked) if me == user]
+        return self._page("blocks", rows, request)
+
+    def _page(self, name, rows, request):
+        left = [row for row in rows if row["user"] > request.get("after", "")]
+        return {name: left[: self.page_limit], "more": len(left) > self.page_limit}
+
+    def do_users(self, _user, _device, request):
+        known = sorted({user for user, _ in self.contacts})
+        return {"users": [{"user": name} for name in known if name.startswith(request["q"])], "more": False}
 
     def do_presence(self, _user, _device, request):
         return {
@@ -245,4 +254,4 @@ class PeopleOps:
         self.reports.append(
             (user, {name: value for name, value in request.items() if name not in {"op", "id"}})
         )
-        return {}
+        return {"report": len(self.reports), "dup": False}

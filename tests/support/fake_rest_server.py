@@ -130,11 +130,11 @@ class FakeRest:
                 del self.passwords[user]
                 return 204, b"", {}
             case "GET", ["me", "security"]:
-                return 200, {"items": self.audit[: int(query["limit"])], "more": False}, {}
+                return 200, {"events": self.audit[: int(query["limit"])], "more": False}, {}
             case "GET", ["me", "export"]:
                 return 200, b"PK-zip", {}
             case _, ["me", *_]:
-                return self.problem(403, "forbidden", "not the password of this account")
+                return self.problem(401, "unauthorized", "not the password of this account")
             case "GET", ["devices"]:
                 return 200, {"devices": self.devices}, {}
             case "DELETE", ["devices", name]:

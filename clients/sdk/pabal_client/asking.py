@@ -71,10 +71,10 @@ class Asking:
         conv = self.conversation(conversation)
         return self.keep(op, conv, read_committed, conv=conv, **fields)
 
-    def about(self, op: str, user: str, **fields: Any) -> Pending[m.Done]:
+    def about(self, op: str, user: str, read: Callable[[bytes], T], **fields: Any) -> Pending[T]:
         """`keep` for what is between this user and another one."""
         name = parse_user(user.removeprefix("@"))
-        return self.keep(op, f"@{name}", read_done, user=name, **fields)
+        return self.keep(op, f"@{name}", read, user=name, **fields)
 
     def ask(self, op: str, read: Callable[[bytes], T], timeout: float, **fields: Any) -> T:
         """Wait for the answer.

@@ -126,8 +126,8 @@ class GroupChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something about a group as a whole.
 
     `action` is `created`, `mode` (it became large), `renamed`, `settings` (the fields that changed are there) or
-    `dissolved`. `muted` is about any conversation and one's own notifications (`until`); it is no entry, so its
-    `message_id` is 0.
+    `dissolved`. `muted` and `unmuted` are about one's own notifications of any conversation (`until`, if they come back
+    by themselves); they are no entries, so their `message_id` is 0.
     """
 
     conv: str

@@ -39,12 +39,16 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 class Invite(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A code that lets its holder in. `expires` in milliseconds since 1970 UTC; `uses` are left; None: no end."""
+    """A code that lets its holder in: who made it, how many joined by it (`used`) and how many still may (`uses`).
+    `expires` is in milliseconds since 1970 UTC. None: no end.
+    """
 
     code: str
     expires: int | None = None
     uses: int | None = None
+    used: int = 0
     by: str = ""
+    ts: int = 0
 
 
 class _Invites(Struct, frozen=True, kw_only=True):

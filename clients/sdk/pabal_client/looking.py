@@ -8,6 +8,7 @@ import msgspec
 from pabal.ids import parse_user
 from pabal_client.asking import Asking
 from pabal_client.live import Presence
+from pabal_client.rest import FoundUsers
 from pabal_client.runner import Runner
 from pabal_client.updates import ConversationList, HistoryPage, read_history
 
@@ -18,6 +19,7 @@ class _PresenceReply(msgspec.Struct, frozen=True):
     presence: list[Presence] = []
 
 
+_read_users = msgspec.json.Decoder(FoundUsers).decode
 _read_conversations = msgspec.json.Decoder(ConversationList).decode
 read_presence = msgspec.json.Decoder(_PresenceReply).decode
 
@@ -61,6 +63,10 @@ class Looking:
         reply = self._asking.ask("presence", read_presence, timeout, users=names)
         return {one.user: one for one in reply.presence}
 
+    def search(self, text: str, *, limit: int = 20, timeout: float = 30.0) -> FoundUsers:
+        """People whose user name or display name begins so; who does not want to be found is not."""
+        return self._asking.ask("users", _read_users, timeout, q=text, limit=limit)
+
     def watch(self, users: Iterable[str]) -> None:
         """Have `on_presence` called with each change of state of these users, until `unwatch`.
 
@@ -74,8 +80,10 @@ class Looking:
         names = [parse_user(user.removeprefix("@")) for user in users]
         self._runner.perform(lambda session, now: session.unwatch(names, now))
 
-    def status(self, state: Literal["online", "away"]) -> None:
-        """What others see of this device while it is connected; kept over connections, not over runs."""
+    def status(self, state: Literal["online", "away", "offline"]) -> None:
+        """What others see of this device while it is connected; kept over connections, not over runs. `offline`: it
+        is not to be seen.
+        """
         self._runner.perform(lambda session, _now: session.set_status(state))
 
     def typing(self, conv: str, on: bool = True) -> None:

@@ -58,6 +58,22 @@ class DeviceRow(Struct, frozen=True, kw_only=True):
     seen_ts: int | None = None
 
 
+class SecurityEvent(Struct, frozen=True, kw_only=True):
+    """`detail` depends on the event. `ts` is in milliseconds since 1970 UTC."""
+
+    id: int = 0
+    event: str
+    device: str | None = None
+    address: str | None = None
+    ts: int = 0
+    detail: dict[str, Any] = {}
+
+
+class _Events(Struct, frozen=True, kw_only=True):
+    events: list[SecurityEvent] = []
+    more: bool = False
+
+
 class _Devices(Struct, frozen=True, kw_only=True):
     devices: list[DeviceRow] = []
 
@@ -76,13 +92,15 @@ class Authorised:
     def close(self) -> None:
         self._rest.close()
 
-    def do(self, ask: Callable[[Rest], T]) -> T:
-        """What `ask` does with it, once more with another credential if the first one was refused.
+    def do(self, ask: Callable[[Rest], T], *, password: bool = False) -> T:
+        """What `ask` does with it, once more with another credential if the first one was refused. `password`: a
+        password is asked for as well, so that a refusal may be of that one.
 
         Raises: what `ask` raises; Unauthorized.
         """
-        if isinstance(self._password, str):
-            self._rest.token = self._password
+        if isinstance(self._password, str) or password:
+            source = self._password
+            self._rest.token = source if isinstance(source, str) else source(refused=False)
             return ask(self._rest)
         self._rest.token = self._password(refused=False)
         try:
@@ -114,9 +132,9 @@ class Me:
         return self._http.do(lambda rest: rest.call(Profile, "PATCH", "me", body=body))
 
     def set_password(self, old: str, new: str) -> None:
-        """All other sessions of the account end."""
+        """All other sessions of the account end. Raises: Unauthorized if the old one is wrong."""
         body = {"old": old, "new": new}
-        self._http.do(lambda rest: rest.call(None, "PUT", "me/password", body=body))
+        self._http.do(lambda rest: rest.call(None, "PUT", "me/password", body=body), password=True)
 
     def devices(self) -> Sequence[DeviceRow]:
         return self._http.do(lambda rest: rest.call(_Devices, "GET", "devices")).devices
@@ -125,11 +143,10 @@ class Me:
         """It is logged out, its secret is good no more, and its connections end."""
         self._http.do(lambda rest: rest.call(None, "DELETE", f"devices/{segment(device)}"))
 
-    def security(self, *, limit: int = 50, before: int | None = None) -> Sequence[dict[str, Any]]:
-        """What happened to the account, newest first: logins, devices, passwords."""
+    def security(self, *, limit: int = 50, before: int | None = None) -> Sequence[SecurityEvent]:
+        """What happened to the account, newest first, below the event `before`: logins, devices, passwords."""
         query = {"limit": limit, "before": before}
-        page = self._http.do(lambda rest: rest.call(dict[str, Any], "GET", "me/security", query=query))
-        return next((rows for rows in page.values() if isinstance(rows, list)), [])
+        return self._http.do(lambda rest: rest.call(_Events, "GET", "me/security", query=query)).events
 
     def export(self) -> bytes:
         """Everything that the server has of this user: a zip of JSON files."""
@@ -138,4 +155,4 @@ class Me:
     def delete(self, password: str) -> None:
         """The account is gone for good, and its name is never given again."""
         body = {"password": password}
-        self._http.do(lambda rest: rest.call(None, "DELETE", "me", body=body))
+        self._http.do(lambda rest: rest.call(None, "DELETE", "me", body=body), password=True)

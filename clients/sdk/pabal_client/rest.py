@@ -57,9 +57,12 @@ class Secret(Struct, frozen=True, kw_only=True):
     user: str = ""
 
 
-class User(Struct, frozen=True, kw_only=True):
+class User(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A name; to those who know them also what they say of themselves."""
+
     user: str
     display_name: str | None = None
+    about: str | None = None
 
 
 class FoundUsers(Struct, frozen=True, kw_only=True):
@@ -139,7 +142,7 @@ class Rest:
         return self.call(User, "GET", f"users/{segment(name)}")
 
     def search_users(self, text: str, *, limit: int = 20) -> FoundUsers:
-        """By name and display name; who does not want to be found is not."""
+        """Whose user name or display name begins so; who does not want to be found is not."""
         return self.call(FoundUsers, "GET", "users", query={"q": text, "limit": limit})
 
     def conversations(self, *, after: str | None = None, limit: int = 100) -> ConversationList:

@@ -307,6 +307,7 @@ class Runner:
     def _offline(self, lost: t.Lost) -> None:
         with self._lock:
             over = self._session.disconnected()
+            self._wire.clear()  # what was asked for since the link broke is of that link
             if self.online:
                 self.online = False
                 self._tell(events.Offline(lost.reason))

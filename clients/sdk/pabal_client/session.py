@@ -82,7 +82,7 @@ class Session:
         self.watching = Watching(random)
         self._typists = Typists()
         self._suback_by: float | None = None
-        self._online = False
+        self._linked = self._online = False
         self._over = False
         self._state, self._connection = "online", 0
         for entry in entries:
@@ -99,14 +99,14 @@ class Session:
         return e.Publish(next(self._tokens), self._status_topic, payload, qos=1, retain=True)
 
     def set_status(self, state: str) -> list[e.Effect]:
-        """`online` or `away`, on this connection and those that follow."""
+        """`online`, `away` or `offline`, on this connection and those that follow."""
         changed, self._state = state != self._state, state
-        return [self.status(state, self._connection)] if changed and self._online else []
+        return [self.status(state, self._connection)] if changed and self._linked else []
 
     def connected(self, now: float, n: int) -> list[e.Effect]:
         """The broker took the connection. Requests wait until the replies can be heard."""
         self._suback_by = now + SUBACK_SECONDS
-        self._connection = n
+        self._linked, self._connection = True, n
         filters = [(self._down_topic, 1)]
         if self._receive:
             filters += [(self._inbox_topic, 1), (self._live_topic, 0)]
@@ -133,7 +133,7 @@ class Session:
 
     def disconnected(self) -> list[e.Effect]:
         """The link is gone. What is left to do needs no link."""
-        self._online = False
+        self._linked = self._online = False
         self._suback_by = None
         for request_id in [*self.inbox.stop(), *self.rooms.stop()]:
             self.outbox.settle(request_id)

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from pabal.ids import direct, parse_conv, parse_user
-from pabal.messages import Committed, Done
+from pabal.messages import Committed, Done, ReportDone
 from pabal_client.asking import Asking, read_committed, read_done
 from pabal_client.pending import Pending, PendingSend
+
+_read_report = msgspec.json.Decoder(ReportDone).decode
 
 
 class Speaking:
@@ -145,14 +149,14 @@ class Speaking:
         conv: str | None = None,
         message_id: int | None = None,
         text: str | None = None,
-    ) -> Pending[Done]:
+    ) -> Pending[ReportDone]:
         """Tell the server's admins about a user, or about a message of a conversation."""
         where = None if conv is None else self._asking.conversation(conv)
         whom = None if user is None else parse_user(user.removeprefix("@"))
         return self._asking.keep(
             "report",
             "report",
-            read_done,
+            _read_report,
             user=whom,
             conv=where,
             message_id=message_id,

@@ -44,7 +44,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `seq` is its number in this user's inbox (None in history and from a large group's room), `id` the sender's own request id where told.
     `truncated`: it was too large for this connection; `history` has the content. `ts` is milliseconds since
     1970 UTC; so are `edited`, the time of the newest edit, and `expires`, when its content goes. Of a message that
-    was `recalled` only the tombstone is left. History has other entries too: they have a `type` of their own, and
+    was `recalled`, or has `expired`, only the tombstone is left; likewise for oneself of one that was `deleted`. History has other entries too: they have a `type` of their own, and
     a `target` or an `action`.
     """
 
@@ -66,6 +66,8 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires: int | None = None
     edited: int | None = None
     recalled: bool = False
+    expired: bool = False
+    deleted: bool = False
     reactions: list[Reacted] = []
     type: str = "message"
     action: str | None = None
@@ -73,6 +75,9 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None = None
     mode: str | None = None
     role: str | None = None
+    history: str | None = None
+    posting: str | None = None
+    until: int | None = None
     target: int | None = None
     emoji: str | None = None
     removed: bool = False

@@ -57,7 +57,7 @@ def _show(profile: Profile, output: Output) -> None:
 
 def password(old: str, new: str, *, profile_path: Path | None = None, output: Output | None = None) -> None:
     """A new password; all other sessions of the account end. Raises: TerminalError."""
-    with asking(profile_path) as asker:
+    with asking(profile_path, password=True) as asker:
         Me(asker.http).set_password(old, new)
     if output is not None:
         output.done("the password is changed; all other logins have ended")
@@ -72,8 +72,9 @@ def security(*, limit: int = 50, profile_path: Path | None = None, output: Outpu
         if output.json:
             output.data(row)
         else:
-            rest = "  ".join(str(value) for name, value in row.items() if name not in {"ts", "id"} and value)
-            output.line((wording.local(int(row.get("ts", 0))), "dim"), f"  {rest}")
+            where = "".join(f"  {value}" for value in (row.device, row.address) if value)
+            more = "".join(f"  {name}: {value}" for name, value in row.detail.items())
+            output.line((wording.local(row.ts), "dim"), f"  {row.event.ljust(_WIDTH)}", (where + more, "dim"))
     return len(rows)
 
 
@@ -92,7 +93,7 @@ def export(path: Path, *, profile_path: Path | None = None, output: Output | Non
 
 def delete(password_: str, *, profile_path: Path | None = None, output: Output | None = None) -> None:
     """The account is gone for good, and with it this login. Raises: TerminalError."""
-    with asking(profile_path) as asker:
+    with asking(profile_path, password=True) as asker:
         Me(asker.http).delete(password_)
     ProfileFile(profile_path).path.unlink(missing_ok=True)
     if output is not None:
@@ -124,9 +125,9 @@ def device_add(
     output: Output | None = None,
 ) -> str:
     """A secret for a thing without a login. Returns it. Raises: TerminalError."""
-    with asking(profile_path) as asker:
+    with asking(profile_path, password=True) as asker:
         rights = None if allow is None else list(allow)
-        made = asker.http.do(lambda rest: rest.add_device(device, password_, rights))
+        made = asker.http.do(lambda rest: rest.add_device(device, password_, rights), password=True)
     if output is not None and output.json:
         output.data(made)
     elif output is not None:

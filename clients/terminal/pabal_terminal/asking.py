@@ -92,9 +92,9 @@ def checked_id(request_id: str | None) -> RequestId:
 
 
 @contextmanager
-def asking(profile_path: Path | None, *, login: bool = False) -> Iterator[Asker]:
-    """The server of the profile. `login`: the command asks for a password. Raises: TerminalError."""
+def asking(profile_path: Path | None, *, password: bool = False) -> Iterator[Asker]:
+    """The server of the profile. `password`: the command asks for one. Raises: TerminalError."""
     file = ProfileFile(profile_path)
     profile = file.read()
-    with told(login=login), Rest(profile.server) as rest:
+    with told(password=password), Rest(profile.server) as rest:
         yield Asker(UserId(profile.user), rest, FreshToken(profile.server, file))

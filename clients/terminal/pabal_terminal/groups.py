@@ -8,7 +8,7 @@ from pabal.messages import Committed
 from pabal_client.groups import Group, Invite, Member, read_group, read_invite, read_invites
 from pabal_terminal.asking import asking
 from pabal_terminal.output import Output
-from pabal_terminal.wording import local
+from pabal_terminal.wording import local, until
 
 
 def create(
@@ -191,7 +191,7 @@ def show(conv: str, *, profile_path: Path | None = None, output: Output | None =
         f"{'everybody' if group.posting == 'all' else 'only admins'} may write",
     )
     for member in members:
-        silenced = "" if member.muted_until is None else f"  silenced until {local(member.muted_until)}"
+        silenced = "" if member.muted_until is None else f"  silenced{until(member.muted_until)}"
         output.line("  ", (member.user.ljust(12), "cyan"), f"  {member.role}{silenced}")
     return group
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pabal_client.contacts import read_blocks, read_contacts
+from pabal_client.contacts import all_blocks, all_contacts, read_blocks, read_contacts
 from pabal_client.looking import read_presence
 from pabal_terminal.asking import asking
 from pabal_terminal.output import Output
@@ -55,15 +55,14 @@ def contact_list(*, profile_path: Path | None = None, output: Output | None = No
     """Contacts, and requests both ways; returns how many. Raises: TerminalError."""
     output = output or Output()
     with asking(profile_path) as asker:
-        found = asker.ask("contacts", read_contacts).contacts
+        found = all_contacts(lambda after: asker.ask("contacts", read_contacts, after=after))
     for one in found:
         if output.json:
             output.data(one)
         else:
             name = "" if one.display_name is None else f"  {one.display_name}"
-            output.line(
-                (one.user.ljust(_WIDTH), "cyan"), name, (f"  {_STATES.get(one.state, one.state)}", "dim")
-            )
+            state = _STATES.get(one.state, one.state) + ("" if one.text is None else f": {one.text}")
+            output.line((one.user.ljust(_WIDTH), "cyan"), name, (f"  {state}", "dim"))
     return len(found)
 
 
@@ -71,7 +70,7 @@ def block_list(*, profile_path: Path | None = None, output: Output | None = None
     """Who is blocked; returns how many. Raises: TerminalError."""
     output = output or Output()
     with asking(profile_path) as asker:
-        found = asker.ask("blocks", read_blocks).blocks
+        found = all_blocks(lambda after: asker.ask("blocks", read_blocks, after=after))
     for one in found:
         if output.json:
             output.data(one)

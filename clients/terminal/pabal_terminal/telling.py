@@ -13,12 +13,16 @@ _IS_IT_RUNNING: Final = "is the server running, and is the address right?"
 
 
 @contextmanager
-def told(*, login: bool = False) -> Iterator[None]:
-    """What is raised within comes out as a TerminalError. `login`: of a command that asks for a password."""
+def told(*, login: bool = False, password: bool = False) -> Iterator[None]:
+    """What is raised within comes out as a TerminalError. `login`, `password`: of a command that logs in, or that asks
+    for the password all the same.
+    """
     try:
         yield
     except PabalError as error:
-        raise TerminalError(error.detail, hint=hint_of(error, login=login), code=error.code) from error
+        raise TerminalError(
+            error.detail, hint=_hint(error, login=login, password=password), code=error.code
+        ) from error
     except LoginRefused as error:
         raise TerminalError(error.detail, hint=_AGAIN, code="unauthorized") from error
     except Kicked as error:
@@ -32,7 +36,9 @@ def told(*, login: bool = False) -> Iterator[None]:
         raise TerminalError(error.detail) from error
 
 
-def hint_of(error: PabalError, *, login: bool) -> str | None:
+def _hint(error: PabalError, *, login: bool, password: bool) -> str | None:
+    if isinstance(error, Unauthorized) and password:
+        return f"is the password right? If it is, {_AGAIN}"
     if isinstance(error, Unauthorized):
         return "is the password right? A new account needs --sign-up" if login else _AGAIN
     if isinstance(error, Conflict) and login:

@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from pabal.ids import UserId, members_of
+from pabal.messages import MAX_NUMBER
 from pabal_client.changes import (
     Change,
     ContactChange,
@@ -26,6 +27,11 @@ def local(ts: int) -> str:
         return datetime.fromtimestamp(ts / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):
         return "----------- --:--:--"
+
+
+def until(ts: int | None) -> str:
+    """When something ends; nothing of what ends by nobody's clock."""
+    return "" if ts is None or ts >= MAX_NUMBER else f" until {local(ts)}"
 
 
 def target(message: Message, me: UserId) -> str:
@@ -56,8 +62,8 @@ def _after(message: Message) -> str:
 
 
 def _said(message: Message) -> str:
-    if message.recalled:
-        return "(recalled)"
+    if message.recalled or message.deleted or message.expired:
+        return "(recalled)" if message.recalled else "(deleted)" if message.deleted else "(expired)"
     if message.truncated:
         return "(too large for this connection; see `pabal history`)"
     if message.target is not None:
@@ -127,12 +133,12 @@ def _new_content(edited: Edited) -> str:
 
 def _told_of_member(change: MemberChange) -> str:
     user, by = change.user, change.by
-    until = "" if change.until is None else f" until {local(change.until)}"
+    end = until(change.until)
     known = {
         "joined": f"{user} joined" if by in {user, ""} else f"{user} joined, added by {by}",
         "left": f"{user} left",
         "removed": f"{user} was removed by {by}",
-        "muted": f"{user} was silenced by {by}{until}",
+        "muted": f"{user} was silenced by {by}{end}",
         "unmuted": f"{user} may write again, says {by}",
     }
     if change.action == "role" and change.role is not None:
@@ -142,7 +148,7 @@ def _told_of_member(change: MemberChange) -> str:
 
 def _told_of_group(change: GroupChange) -> str:
     by, name = change.by, change.name
-    until = "" if change.until is None else f" until {local(change.until)}"
+    end = until(change.until)
     given = {"name": name, "history": change.history, "posting": change.posting}
     changes = ", ".join(f"{key} {value}" for key, value in given.items() if value is not None)
     known = {
@@ -150,7 +156,7 @@ def _told_of_group(change: GroupChange) -> str:
         "mode": f"the group is {change.mode} now",
         "settings": f"{by} changed the group: {changes}",
         "dissolved": f"{by} dissolved the group",
-        "muted": f"muted{until}",
+        "muted": f"muted{end}",
         "unmuted": "no longer muted",
     }
     if change.action == "renamed" and name is not None:
