@@ -16,6 +16,7 @@ from bridge.changes import ChangePoller
 from bridge.decide import SMALL_LIMIT
 from bridge.durable import Inbox, Members, Sessions
 from bridge.entries import MAX_MEMBERS
+from bridge.eraser import Eraser
 from bridge.expiry import Sweeper
 from bridge.live import LiveNews
 from bridge.ports import Outbound
@@ -32,7 +33,7 @@ from bridge.store.lease import Lease, NullLease
 from bridge.store.live_store import LiveStore
 from bridge.store.read_store import ReadStore
 from bridge.store.relay_store import RelayStore
-from bridge.store.retention import Retention
+from bridge.store.retention import DAY_MS, Retention
 from bridge.store.writer import Writer
 from bridge.witness import Seen, Witness, restored
 from pabal.ids import UserId
@@ -90,6 +91,9 @@ class Bridge:
         self._store = ReadStore(self._reader, faults.now_ms)
         self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
+        self._eraser: Eraser | None = None
+        self._events_days = (retention or Retention()).events_days
+        self._now_ms = faults.now_ms
         self._sweeper: Sweeper | None = None
         self._watching: asyncio.Task[None] | None = None
         self._stopped = False
@@ -142,12 +146,20 @@ class Bridge:
         self.relay.start(outbound)
         republished = republish(self._store, self.reads, outbound)
         self.relay.published(republished)
+        self._eraser = Eraser(
+            self.relay.commit,
+            self._store,
+            self._executor,
+            outbound,
+            events_since=lambda: self._now_ms() - self._events_days * DAY_MS,
+        )
         self.live.start(outbound, self.relay.commit)
-        self._changes = ChangePoller(self._store, self._executor, outbound)
+        self._changes = ChangePoller(self._store, self._executor, outbound, self._eraser.wake)
         await self._changes.start()
         self._sweeper = Sweeper(self._store, self._executor, self.relay)
         self._sweeper.start()
         await self.presence.start(outbound)
+        self._eraser.start()
         self._watching = loop.create_task(self._watch())
 
     async def lost(self) -> None:
@@ -170,6 +182,8 @@ class Bridge:
         self._stopped = True
         if self._changes is not None:
             await self._changes.stop()
+        if self._eraser is not None:
+            await self._eraser.stop()
         if self._sweeper is not None:
             await self._sweeper.stop()
         if self._watching is not None:

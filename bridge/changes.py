@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -29,7 +30,15 @@ class ChangePoller:
     sessions of a device that is deleted end with it.
     """
 
-    def __init__(self, store: ReadStore, readers: Executor, outbound: Outbound) -> None:
+    def __init__(
+        self,
+        store: ReadStore,
+        readers: Executor,
+        outbound: Outbound,
+        on_deleted: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_deleted` is called, in the loop, when an account was deleted."""
+        self._on_deleted = on_deleted
         self._store = store
         self._readers = readers
         self._outbound = outbound
@@ -66,6 +75,8 @@ class ChangePoller:
     def _act(self, change: _Change) -> None:
         if change.kind == "gone":
             self._outbound.forget(change.user, change.device)
+            if change.device is None:
+                self._on_deleted()
         elif change.kind == "related":
             self._outbound.review(change.user)
         else:

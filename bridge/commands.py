@@ -103,6 +103,20 @@ class ChangeMessage(msgspec.Struct, frozen=True, gc=False):
         return (self.conv, self.user, self.device, self.request_id)
 
 
+class DropMember(msgspec.Struct, frozen=True, gc=False):
+    """Somebody whose account is being deleted goes, and leaves what was theirs to another."""
+
+    user: UserId
+    conv: ConvId
+    device: DeviceId = DeviceId("")
+    request_id: str | None = None
+    digest: str = ""
+
+    @property
+    def key(self) -> tuple[ConvId, UserId, DeviceId, str | None]:
+        return (self.conv, self.user, self.device, self.request_id)
+
+
 class ExpireMessage(ChangeMessage, frozen=True, gc=False):
     """The time of a message is over: the server itself takes its content away, in the name of who wrote it (`user`).
     There is no device behind it, and nobody waits for a reply.
@@ -175,10 +189,54 @@ class SavePresence:
     seen: Sequence[tuple[UserId, DeviceId, int]]
 
 
-LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | GroupLogCommand
+@dataclass(frozen=True, slots=True)
+class EraseEntries:
+    """What this user wrote with a message_id above `after` and up to `upto`, and its reactions to those."""
+
+    user: UserId
+    conv: ConvId
+    after: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class EraseContacts:
+    """That this user and those others were, or asked to be, contacts; whom of them it blocked; what it wrote to them
+    when it asked.
+    """
+
+    user: UserId
+    others: Sequence[UserId]
+
+
+@dataclass(frozen=True, slots=True)
+class EraseInbox:
+    """At most `limit` updates of an inbox, the oldest first. Its outcome is how many there are still."""
+
+    user: UserId
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndErasure:
+    """Nothing that this user wrote is left."""
+
+    user: UserId
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetEvents:
+    """Of the `limit` oldest events of the audit log those from before `before_ts`. Its outcome is how many went."""
+
+    before_ts: int
+    limit: int
+
+
+LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | GroupLogCommand | DropMember
 """What makes an entry in a conversation, and is known again by its id."""
 Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand | GroupCommand | HideMessage
-Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | MarkDelivered | SavePresence
+Erasure = EraseEntries | EraseInbox | EraseContacts | EndErasure | ForgetEvents
+Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | MarkDelivered | SavePresence | Erasure
 Command = Entry | Upkeep
 
 

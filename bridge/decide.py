@@ -13,11 +13,13 @@ from bridge.commands import (
     ChangeMessage,
     Command,
     CreateGroup,
+    DropMember,
     ExpireMessage,
     HideMessage,
     ReadCommand,
     SendCommand,
 )
+from bridge.drop_rules import drop_member
 from bridge.entries import MAX_MEMBERS, Batch, again, answer, append, copy_to, done
 from bridge.facts import Conversation, Facts
 from bridge.group_commands import (
@@ -199,6 +201,7 @@ _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     ReadCommand: _read,
     AckCommand: _ack,
     CreateGroup: create_group,
+    DropMember: drop_member,
     ChangeContact: change_contact,
     ChangeBlock: change_block,
     MakeReport: make_report,

@@ -10,6 +10,7 @@ from bridge.commands import (
     ChangeMessage,
     Command,
     CreateGroup,
+    DropMember,
     HideMessage,
     ReadCommand,
     SendCommand,
@@ -90,6 +91,8 @@ class Facts:
     conversations: dict[ConvId, Conversation] = field(default_factory=dict)
     known: dict[Key, Known] = field(default_factory=dict)
     accounts: set[UserId] = field(default_factory=set)
+    # Who may have to own a group after its owner: admins first, and those who are in it for longest.
+    heirs: dict[ConvId, list[UserId]] = field(default_factory=dict)
     heads: dict[UserId, int] = field(default_factory=dict)
     read_upto: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
     delivered_upto: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
@@ -122,6 +125,8 @@ class Wanted:
     direct_targets: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     group_targets: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
     reactions: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
+    # Groups that somebody leaves who may have to be succeeded.
+    successions: set[ConvId] = field(default_factory=set)
     people: PeopleWanted = field(default_factory=PeopleWanted)
     group: GroupWanted = field(default_factory=GroupWanted)
     direct_contents: list[tuple[ConvId, int]] = field(default_factory=list)
@@ -153,6 +158,10 @@ def wanted(commands: Iterable[Command]) -> Wanted:  # noqa: C901 -- one case for
                 keys.heads.add(user)
             case CreateGroup() | ChangeMember():
                 _want_group(keys, command)
+            case DropMember(user=user, conv=conv):
+                keys.conversations.add(conv)
+                keys.members.add((conv, user))
+                keys.successions.add(conv)
             case ChangeContact() | ChangeBlock() | MakeReport():
                 _want_people(keys, command)
             case UpdateGroup() | DissolveGroup() | SilenceMember() | MakeInvite() | EndInvite():

@@ -82,7 +82,7 @@ def _witnesses(batch: Batch, command: ChangeMessage) -> Iterable[UserId]:
     """Those who may see the message: nobody is told of changes from before one's time."""
     conv, facts = command.conv, batch.facts
     if ids.is_direct(conv):
-        return ids.members_of(conv)
+        return [user for user in ids.members_of(conv) if user not in facts.people.gone]
     return [user for user in facts.roles.get(conv, ()) if facts.visible_from[conv, user] <= command.target]
 
 

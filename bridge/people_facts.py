@@ -51,6 +51,8 @@ class PeopleFacts:
     reports: dict[ReportKey, int] = field(default_factory=dict)
     report_times: dict[UserId, list[int]] = field(default_factory=dict)
     last_report: int = 0
+    # Who has deleted the account.
+    gone: set[UserId] = field(default_factory=set)
 
     @property
     def is_open(self) -> bool:

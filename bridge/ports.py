@@ -71,7 +71,9 @@ class Outbound(Protocol):
         ...
 
     def forget(self, user: UserId, device: DeviceId | None) -> None:
-        """This device (None: all of the user's) is no more, and neither are its MQTT sessions."""
+        """This device (None: all of the user's) is no more, and neither are its MQTT sessions and what it, or the
+        server of it, has left for later subscribers: its status, and for the user its presence.
+        """
         ...
 
     def announce(self, topic: str, payload: bytes, *, keep: bool) -> None:

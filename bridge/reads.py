@@ -174,6 +174,18 @@ class Reads:
             found = snapshot.relations(viewer, users)
         return {user for user, of in found.items() if user == viewer or of.shows_presence}
 
+    def my_reactions(
+        self, user: UserId, conv: ConvId, after: tuple[int, str], limit: int
+    ) -> list[tuple[int, str]]:
+        """One's own reactions to messages that one may see: `(message_id, emoji)` above `after`, in this order.
+
+        Raises: NotAMember; NotFound for a group that does not exist.
+        """
+        check_reader(user, conv)
+        with answering(), self._store.snapshot() as snapshot:
+            _head, first = _visible(snapshot, user, conv)
+            return snapshot.my_reactions(user, conv, after, limit, first=first)
+
     def _page(self, snapshot: Snapshot, user: UserId, after: int, limit: int) -> InboxPage:
         head, min_seq = snapshot.head(user)
         if after < min_seq - 1 or after >= head:

@@ -37,17 +37,18 @@ def check_role(batch: Batch, command: ChangeMember, wanted: Role, role: str) -> 
 
 def _change(batch: Batch, command: ChangeMember, wanted: Role) -> bytes | None:
     state = batch.facts.conversations[command.conv]
-    _set(batch, command.conv, command.target, wanted)
+    give(batch, command.conv, command.target, wanted)
     update = note(batch, command, state, "role", command.target, role=wanted)
     tell(batch, command, state, update, [command.target])
     if wanted == OWNER:
-        _set(batch, command.conv, command.user, ADMIN)
+        give(batch, command.conv, command.user, ADMIN)
         second = note(batch, command, state, "role", command.user, role=ADMIN, first=False)
         tell(batch, command, state, second, [command.user])
     return answer(command, update.message_id, batch.ts, dup=False)
 
 
-def _set(batch: Batch, conv: ConvId, user: UserId, role: Role) -> None:
+def give(batch: Batch, conv: ConvId, user: UserId, role: Role) -> None:
+    """This member has that role from now on; whoever asked was allowed to."""
     batch.facts.roles[conv][user] = role
     batch.plan.roles[conv, user] = role
     if role != MEMBER and batch.facts.group.silenced.pop((conv, user), None) is not None:

@@ -328,16 +328,33 @@ class PabalBroker(Broker):
             self._hub.spawn(self._handler.subscriber.review())
 
     def forget(self, user: UserId, device: DeviceId | None) -> None:
-        """This device (None: all of the user's) is no more: its sessions end, soon, in memory and on disk."""
-        for session in list(self._hub.by_user.get(user, ())):
-            if session.device is not None and device in {None, session.device}:
-                self._hub.spawn(self._forget(session.client_id))
+        """This device (None: all of the user's) is no more: its sessions end, soon, in memory and on disk, and then
+        its retained status goes, which its last will may just have said.
+        """
+        gone = [
+            session.client_id
+            for session in self._hub.by_user.get(user, ())
+            if session.device is not None and device in {None, session.device}
+        ]
+        if device is None:
+            left = [topics.presence(user), f"{topics.status_of(user)}/+"]
+        else:
+            left = [topics.status(user, device)]
+        self._hub.spawn(self._forget(gone, left))
 
-    async def _forget(self, client_id: str) -> None:
-        try:
-            await self._delete_session(client_id)
-        except Unavailable:
-            _log.warning("the session of a deleted device stays on disk until the next start")
+    async def _forget(self, client_ids: Sequence[str], filters: Sequence[str]) -> None:
+        for client_id in client_ids:
+            try:
+                await self._delete_session(client_id)
+            except Unavailable:
+                _log.warning("the session of a deleted device stays on disk until the next start")
+        # A last will that was published just now is on its way to the disk, and has to be there first.
+        await asyncio.sleep(0)
+        for topic_filter in filters:
+            for message in self._hub.retained.match(topic_filter):
+                empty = Message(message.topic, b"", 0, retain=True)
+                self._hub.keep_retained(empty)
+                await self._hub.save_retained(empty)
 
     def recheck(self, user: UserId) -> None:
         """Rights changed: look at the standing subscriptions of this user's sessions again, soon."""

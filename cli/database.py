@@ -9,10 +9,12 @@ from bridge.accounts.keys import Keyring
 from bridge.accounts.passwords import Passwords
 from bridge.accounts.service import Accounts
 from bridge.accounts.tokens import Tokens
+from bridge.reads import Reads
 from bridge.store import maintenance, schema
 from bridge.store.accounts import AccountStore
 from bridge.store.engine import open_engine, opened
 from bridge.store.lease import PostgresLease
+from bridge.store.read_store import ReadStore
 from cli import folder
 from cli.errors import CliError, SettingsError
 from cli.settings import DATABASE_FILE, Settings
@@ -130,6 +132,16 @@ def require_existing(settings: Settings) -> None:
             f"there is no database at {settings.database_file}", "start the server once, or give --data DIR"
         )
     require_current(settings)
+
+
+@contextmanager
+def reads(settings: Settings) -> Iterator[Reads]:
+    """Reading conversations, beside a server or without one; `require_current` has looked at the schema."""
+    engine = open_engine(settings.url, read_only=True, pool_size=1)
+    try:
+        yield Reads(ReadStore(engine), "")
+    finally:
+        engine.dispose()
 
 
 @contextmanager

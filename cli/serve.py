@@ -172,7 +172,9 @@ async def _serve(settings: Settings, opened: _Opened, stop: asyncio.Event) -> No
             limiter=_limiter(settings),
             lease=opened.lease,
             witness=settings.witness,
-            retention=Retention(settings.inbox_keep_updates, settings.inbox_keep_days),
+            retention=Retention(
+                settings.inbox_keep_updates, settings.inbox_keep_days, settings.audit_keep_days
+            ),
             small_limit=settings.small_group_limit,
             max_members=settings.max_group_members,
             recall_window_s=settings.recall_seconds,

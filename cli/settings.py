@@ -213,6 +213,7 @@ class Settings(BaseSettings):
     inbox_keep_updates: int = _number(
         10_000, "Updates of one user that are kept for devices.", low=100, high=10_000_000
     )
+    audit_keep_days: int = _number(180, "Days that events of the audit log are kept.", low=1, high=3_650)
     small_group_limit: int = _number(
         SMALL_LIMIT,
         "Members up to which a group is small: each inbox gets a copy of every entry. With more it is large.",

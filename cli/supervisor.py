@@ -33,7 +33,7 @@ class Patience:
         restarts, within: so many restarts within so many seconds are taken; one more gives up.
     """
 
-    start: float = 30.0
+    start: float = 60.0
     stop: float = 10.0
     first_pause: float = 0.25
     longest_pause: float = 8.0

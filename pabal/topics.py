@@ -37,6 +37,11 @@ def status(user: UserId, device: DeviceId) -> str:
     return f"{ROOT}status/{user}/{device}"
 
 
+def status_of(user: UserId) -> str:
+    """Below it are the states of this user's devices."""
+    return f"{ROOT}status/{user}"
+
+
 def service_up(instance: str) -> str:
     return f"{ROOT}svc/{instance}/up"
 

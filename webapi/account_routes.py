@@ -2,6 +2,7 @@
 
 from msgspec import UnsetType
 
+from bridge.accounts.origin import Origin
 from bridge.accounts.passwords import check_new
 from bridge.accounts.service import Accounts
 from bridge.accounts.values import Profile, Session
@@ -95,7 +96,6 @@ class AccountRoutes:
             body=s.PatchMe,
             refuses=(403, 404),
         )
-        api.route("DELETE", "/v1/me", self.delete_me, {204: None}, tag="me", refuses=(403, 404))
 
     # Users
 
@@ -103,7 +103,9 @@ class AccountRoutes:
         """Sign up."""
         body: s.SignUp = call.body
         self._limits.sign_up(call.address)
-        profile = self._accounts.sign_up(body.user, body.password, display_name=body.display_name)
+        profile = self._accounts.sign_up(
+            body.user, body.password, display_name=body.display_name, origin=Origin(call.address, via="http")
+        )
         return Answer(201, s.UserBody(user=profile.user))
 
     # Sessions
@@ -112,17 +114,23 @@ class AccountRoutes:
         """Log in on a device; an older session of the same device ends."""
         body: s.LogIn = call.body
         with self._limits.failed_logins.attempt(body.user, call.address):
-            session = self._accounts.log_in(body.user, body.password, body.device)
+            origin = Origin(call.address, via="http")
+            session = self._accounts.log_in(body.user, body.password, body.device, origin=origin)
         return Answer(201, self._session(session))
 
     def refresh(self, call: Call) -> Answer:
         """New tokens for a refresh token, which works once; using it again ends the session."""
         body: s.Refresh = call.body
-        return Answer(200, self._session(self._accounts.refresh(body.refresh_token)))
+        return Answer(
+            200,
+            self._session(
+                self._accounts.refresh(body.refresh_token, origin=Origin(call.address, via="http"))
+            ),
+        )
 
     def log_out(self, call: Call) -> Answer:
         """Log out. A device secret is no session, and is ended by deleting the device."""
-        self._accounts.log_out(call.login)
+        self._accounts.log_out(call.login, origin=call.origin)
         return Answer(204, None)
 
     # Devices
@@ -148,7 +156,7 @@ class AccountRoutes:
         body: s.AddDevice = call.body
         user = call.login.user
         with self._limits.failed_logins.attempt(user, call.address):
-            made = self._accounts.add_device(user, body.password, body.device, body.allow)
+            made = self._accounts.add_device(user, body.password, body.device, body.allow, origin=call.origin)
         answer = s.NewDeviceBody(
             user=user,
             device=made.device,
@@ -163,7 +171,7 @@ class AccountRoutes:
         device = parse_device(call.path["device"])
         if device != call.login.device:
             call.must_be_logged_in()
-        self._accounts.delete_device(call.login.user, device)
+        self._accounts.delete_device(call.login.user, device, origin=call.origin)
         return Answer(204, None)
 
     # Me
@@ -182,19 +190,15 @@ class AccountRoutes:
                 raise BadRequest("a new password needs the current one", field="current_password")
             check_new(body.password)
             with self._limits.failed_logins.attempt(login.user, call.address):
-                self._accounts.check_password(login.user, body.current_password)
+                self._accounts.check_password(login.user, body.current_password, origin=call.origin)
         profile = self._accounts.update_profile(
             login.user, display_name=body.display_name, about=body.about, privacy=body.privacy
         )
         if not isinstance(body.password, UnsetType):
-            self._accounts.set_password(login.user, body.password, keep_session=login.session_id)
+            self._accounts.set_password(
+                login.user, body.password, keep_session=login.session_id, origin=call.origin
+            )
         return Answer(200, _profile(profile))
-
-    def delete_me(self, call: Call) -> Answer:
-        """Delete the account. Its name is never given again."""
-        call.must_be_logged_in()
-        self._accounts.delete(call.login.user)
-        return Answer(204, None)
 
     def _session(self, session: Session) -> s.SessionBody:
         return s.SessionBody(

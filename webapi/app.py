@@ -21,6 +21,7 @@ from webapi.ports import Reads, RelayClient
 from webapi.presence_routes import PresenceRoutes
 from webapi.receipt_routes import ReceiptRoutes
 from webapi.routing import Api
+from webapi.safety_routes import SafetyRoutes
 from webapi.settings import WebSettings
 from webapi.wakeups import Wakeups
 
@@ -68,6 +69,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     spec = openapi.new_spec(_version())
     api = Api(app, spec, services.accounts, limits)
     AccountRoutes(services.accounts, limits, settings).register(api)
+    SafetyRoutes(services.accounts, services.reads, limits).register(api)
     MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
     PresenceRoutes(services.relay).register(api)
     PeopleRoutes(services.accounts, services.reads.people, services.relay).register(api)

@@ -19,6 +19,7 @@ _PATTERNS = {
     "message_id": "^[1-9][0-9]{0,14}$",
     "emoji": "^[^/.\\u0000]{1,32}$",
 }
+_DOWNLOADS = {"export_account": "application/zip"}
 _FIRST_REFUSAL = 400
 _TELLS_WHEN = {"429", "503"}
 
@@ -60,6 +61,9 @@ def _complete(call: dict[str, Any]) -> None:
     for parameter in call["parameters"]:
         if parameter["in"] == "path":
             parameter["schema"] = {"type": "string", "pattern": _PATTERNS[parameter["name"]]}
+    if call["operationId"] in _DOWNLOADS:
+        content = {"schema": {"type": "string", "format": "binary"}}
+        call["responses"]["200"]["content"] = {_DOWNLOADS[call["operationId"]]: content}
     for status, answer in call["responses"].items():
         if int(status) >= _FIRST_REFUSAL:
             answer["content"] = {MIME: next(iter(answer["content"].values()))}

@@ -28,6 +28,12 @@ class Reads(Protocol):
         """A `ConversationPage`."""
         ...
 
+    def my_reactions(
+        self, user: UserId, conv: ConvId, after: tuple[int, str], limit: int
+    ) -> list[tuple[int, str]]:
+        """One's own reactions, `(message_id, emoji)` above `after`. Raises: NotAMember, NotFound."""
+        ...
+
     def group(self, user: UserId, conv: ConvId, after: str | None, limit: int) -> bytes:
         """A `GroupPage`. Raises: NotAMember, NotFound."""
         ...

@@ -4,7 +4,8 @@ SpecTree keeps the description of every route. It does not read requests here, b
 for an empty object; msgspec reads them, strictly, from the same types.
 """
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from flask import Flask, Response, request
 from spectree import Response as Documented
 from spectree import SpecTree
 
+from bridge.accounts.origin import Origin
 from bridge.accounts.service import Accounts
 from bridge.ports import Login
 from pabal import codec
@@ -42,6 +44,11 @@ class Call:
             raise AssertionError("an open route has no login")
         return self._login
 
+    @property
+    def origin(self) -> Origin:
+        """For the audit log."""
+        return Origin(self.address, None if self._login is None else self._login.device, "http")
+
     def must(self, right: str) -> None:
         """Raises: Forbidden if this device may not do that."""
         if right not in self.login.allow:
@@ -54,8 +61,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Download:
+    """A file that is made while it is sent; what fails meanwhile breaks the connection off."""
+
+    mimetype: str
+    name: str
+    chunks: Iterable[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """`body`: a Struct, JSON bytes, or None for no content."""
+    """`body`: a Struct, JSON bytes, a Download, or None for no content."""
 
     status: int
     body: object
@@ -89,11 +105,12 @@ class Api:
         is_open: bool = False,
         counted: bool = True,
         may_be_empty: bool = False,
+        streams: bool = False,
     ) -> None:
         """`answers` and `refuses` are documented; what every route of its kind can refuse is added.
 
         `described_as`: the body in the description, where that is not how it is read. `is_open`: without a login. `counted`: against the caller's rate limit.
-        `may_be_empty`: no body stands for one that says nothing.
+        `may_be_empty`: no body stands for one that says nothing. `streams`: it answers with a Download.
         """
 
         def endpoint(**path: str) -> Response:
@@ -123,7 +140,8 @@ class Api:
             validation_error_status=_UNAVAILABLE,
             skip_validation=True,
         )(endpoint)
-        self._app.add_url_rule(rule, f"{method} {rule}", described, methods=[method])
+        view_function = _as_it_comes(endpoint, described) if streams else described
+        self._app.add_url_rule(rule, f"{method} {rule}", view_function, methods=[method])
 
     def _authenticated(self) -> Login:
         """Raises: Unauthorized without a credential that is good."""
@@ -131,6 +149,18 @@ class Api:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthorized("this needs 'Authorization: Bearer' with an access token or a device secret")
         return self._accounts.authenticate_bearer(token.strip())
+
+
+def _as_it_comes(
+    endpoint: Callable[..., Response], described: Callable[..., Response]
+) -> Callable[..., Response]:
+    """With SpecTree's description, and without its function, which puts an answer together before it is sent."""
+
+    @functools.wraps(described)
+    def plain(**path: str) -> Response:
+        return endpoint(**path)
+
+    return plain
 
 
 def _documented(answers: Mapping[int, type | None], codes: set[int], problem: type) -> Documented:
@@ -171,5 +201,8 @@ def _read_body(model: type, may_be_empty: bool) -> tuple[bytes, object]:
 def _response(answer: Answer) -> Response:
     if answer.body is None:
         return Response(status=answer.status)
+    if isinstance(answer.body, Download):
+        headers = {"Content-Disposition": f'attachment; filename="{answer.body.name}"'}
+        return Response(answer.body.chunks, answer.status, headers, mimetype=answer.body.mimetype)
     content = answer.body if isinstance(answer.body, bytes) else msgspec.json.encode(answer.body)
     return Response(content, answer.status, mimetype="application/json")

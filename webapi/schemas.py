@@ -79,6 +79,40 @@ class PatchMe(Struct, frozen=True, kw_only=True):
     current_password: str | UnsetType = UNSET
 
 
+class PutPassword(Struct, frozen=True, kw_only=True):
+    old: str
+    new: NewPassword
+
+
+class DeleteMe(Struct, frozen=True, kw_only=True):
+    """`password` may be left out shortly after the login."""
+
+    password: str | UnsetType = UNSET
+
+
+class SecurityQuery(Struct, frozen=True, kw_only=True):
+    """The newest below `before`, an `id` of an event."""
+
+    before: m.PositiveNumber | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class SecurityEvent(Struct, frozen=True, kw_only=True):
+    """`detail` depends on the event; several failed logins of one while are one event, with their `count`."""
+
+    id: int
+    event: str
+    device: str | None
+    address: str | None
+    ts: int
+    detail: dict[str, Any]
+
+
+class SecurityBody(Struct, frozen=True, kw_only=True):
+    events: list[SecurityEvent]
+    more: bool
+
+
 class SendBody(Struct, frozen=True, kw_only=True):
     """The `send` request without `to` and `conv`, which the path says. `text` or `body` or both."""
 

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from bridge.accounts.failures import FailedLogins
+from bridge.accounts.origin import Origin
 from bridge.accounts.service import Accounts
+from bridge.accounts.tokens import TokenExpired
 from bridge.ports import Login
 from pabal.errors import Forbidden, Unauthorized, Unavailable
 from pabal.ids import DeviceId, UserId
@@ -58,8 +60,11 @@ class AccountAuthenticator:
     def _check(self, username: str, password: str, address: str) -> Login:
         try:
             return self._accounts.authenticate_mqtt(username, password)
-        except (Unauthorized, Forbidden):
+        except (Unauthorized, Forbidden) as error:
+            # Beyond the limit it is only refused. A token that is too old is nobody's attack.
             self._failures.failed(username, address)
+            if not isinstance(error, TokenExpired):
+                self._accounts.note_failure(UserId(username), Origin(address, via="mqtt"))
             raise
 
     def _done(self, asked: "asyncio.Future[Login]") -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from bridge.accounts.bearer import CERTIFICATE, credential_of, hash_of, new_secret
 from bridge.accounts.desk import Desk, existing
+from bridge.accounts.origin import UNKNOWN, Origin
 from bridge.accounts.values import DeviceInfo, NewDevice
 from pabal.acl import EVERYTHING
 from pabal.errors import BadRequest, Conflict, NotFound
@@ -31,7 +32,13 @@ class Devices(Desk):
             ]
 
     def add_device(
-        self, user: UserId, password: str, device: str, allow: Collection[str] | None = None
+        self,
+        user: UserId,
+        password: str,
+        device: str,
+        allow: Collection[str] | None = None,
+        *,
+        origin: Origin = UNKNOWN,
     ) -> NewDevice:
         """A long-lived secret for a thing that cannot log in. It is told this once and stored hashed.
 
@@ -44,7 +51,7 @@ class Devices(Desk):
         rights = EVERYTHING if allow is None else frozenset(allow)
         if not rights or not rights <= EVERYTHING:
             raise BadRequest(f"one or both of {', '.join(sorted(EVERYTHING))}", field="allow")
-        self.check_password(user, password)
+        self.check_password(user, password, origin=origin)
         secret = new_secret()
         with self._store.writing() as tx:
             existing(tx, user, lock=True)
@@ -54,9 +61,10 @@ class Devices(Desk):
             if known is None:
                 self._add_row(tx, user, device_id, seen_ts=None)
             tx.set_secret(user, device_id, hash_of(secret), rights)
+            self._note(tx, user, "device_added", origin, device=device_id, allow=sorted(rights))
         return NewDevice(device_id, rights, secret)
 
-    def delete_device(self, user: UserId, device: DeviceId) -> None:
+    def delete_device(self, user: UserId, device: DeviceId, *, origin: Origin = UNKNOWN) -> None:
         """The device's session, secret and live connections end.
 
         Raises: NotFound.
@@ -74,3 +82,4 @@ class Devices(Desk):
             tx.kick(user, device, "kicked", self._now_ms(), credential=CERTIFICATE)
             tx.delete_device(user, device)
             tx.gone(user, device, self._now_ms())
+            self._note(tx, user, "device_removed", origin, device=device)

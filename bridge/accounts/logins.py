@@ -5,6 +5,7 @@ import secrets
 
 from bridge.accounts.bearer import bad_refresh, hash_of, new_refresh, split_refresh
 from bridge.accounts.desk import Desk
+from bridge.accounts.origin import UNKNOWN, Origin
 from bridge.accounts.values import Session
 from bridge.ports import Login
 from bridge.store.accounts import AccountTransaction, SessionRow
@@ -15,7 +16,7 @@ from pabal.ids import DeviceId, UserId, parse_device, parse_user
 class Logins(Desk):
     """Logging in, staying so, and logging out."""
 
-    def log_in(self, user: str, password: str, device: str) -> Session:
+    def log_in(self, user: str, password: str, device: str, *, origin: Origin = UNKNOWN) -> Session:
         """A session of this device. An older one of the same device ends, with its tokens and connections.
 
         An unknown name takes as long as a wrong password. Whoever calls counts the failures.
@@ -30,7 +31,10 @@ class Logins(Desk):
             row = tx.account(name) if _is_name(user) else None
         stored = row.password_hash if row is not None else None
         if not self._passwords.verify(stored, password) or stored is None:
+            if stored is not None:
+                self.note_failure(name, origin)
             raise Unauthorized("wrong user name or password")
+        self._write_noted(name)
         newer = self._passwords.hash(password) if self._passwords.is_outdated(stored) else None
         with self._store.writing() as tx:
             row = tx.account(name, lock=True)
@@ -40,9 +44,11 @@ class Logins(Desk):
                 raise Forbidden("this account is disabled")
             if newer is not None:
                 tx.set_password_hash(name, newer)
-            return self._begin(tx, name, device_id)
+            session = self._begin(tx, name, device_id)
+            self._note(tx, name, "logged_in", origin, device=device_id)
+            return session
 
-    def refresh(self, refresh_token: str) -> Session:
+    def refresh(self, refresh_token: str, *, origin: Origin = UNKNOWN) -> Session:
         """The same session with new tokens. The refresh token that was given is spent.
 
         Raises: Unauthorized if it is not good. If it was spent before, somebody has a copy of it, and the
@@ -55,10 +61,11 @@ class Logins(Desk):
                 return self._renew(tx, session)
             if session is not None and tx.is_spent(session_id, given):
                 self._end(tx, session, "logout")
+                self._note(tx, session.user, "refresh_reused", origin, device=session.device)
         # Raised out here, so that the end of the session is committed.
         raise bad_refresh()
 
-    def log_out(self, login: Login) -> None:
+    def log_out(self, login: Login, *, origin: Origin = UNKNOWN) -> None:
         """End this session; a device with a secret has none.
 
         Raises: Conflict for a device secret; NotFound if the session has ended already.
@@ -70,6 +77,7 @@ class Logins(Desk):
             if session is None:
                 raise NotFound("no such session")
             self._end(tx, session, "logout")
+            self._note(tx, session.user, "logged_out", origin, device=session.device)
 
     # Steps inside a transaction
 

@@ -3,6 +3,7 @@
 from msgspec import UNSET, UnsetType
 
 from bridge.accounts.desk import Desk, existing
+from bridge.accounts.origin import UNKNOWN, Origin
 from bridge.accounts.values import Profile
 from bridge.store.accounts import AccountRow
 from pabal.errors import BadRequest, Conflict
@@ -17,7 +18,13 @@ class People(Desk):
     """Sign-up, profiles, passwords, and the end of accounts."""
 
     def sign_up(
-        self, user: str, password: str, *, display_name: str | None = None, admin: bool = False
+        self,
+        user: str,
+        password: str,
+        *,
+        display_name: str | None = None,
+        admin: bool = False,
+        origin: Origin = UNKNOWN,
     ) -> Profile:
         """A new account.
 
@@ -40,6 +47,7 @@ class People(Desk):
         )
         with self._store.writing() as tx:
             tx.insert_account(row)
+            self._note(tx, name, "signed_up", origin)
         return _profile(row)
 
     def look_up(self, user: UserId) -> Profile:
@@ -80,26 +88,36 @@ class People(Desk):
                 tx.related(user, self._now_ms())
             return _profile(existing(tx, user))
 
-    def set_password(self, user: UserId, password: str, *, keep_session: str | None = None) -> None:
+    def set_password(
+        self,
+        user: UserId,
+        password: str,
+        *,
+        keep_session: str | None = None,
+        field: str = "password",
+        origin: Origin = UNKNOWN,
+    ) -> None:
         """A new password; ends all login sessions but `keep_session`. Device secrets stay good.
 
-        Raises: NotFound; BadRequest for a password that cannot be.
+        Raises: NotFound; BadRequest for a password that cannot be, which the request calls `field`.
         """
-        password_hash = self._passwords.hash(password)
+        password_hash = self._passwords.hash(password, field=field)
         with self._store.writing() as tx:
             existing(tx, user, lock=True)
             tx.set_password_hash(user, password_hash)
             for session in tx.sessions(user):
                 if session.session_id != keep_session:
                     self._end(tx, session, "password")
+            self._note(tx, user, "password_changed", origin)
 
-    def set_admin(self, user: UserId, admin: bool) -> None:
+    def set_admin(self, user: UserId, admin: bool, *, origin: Origin = UNKNOWN) -> None:
         """Raises: NotFound."""
         with self._store.writing() as tx:
             existing(tx, user, lock=True)
             tx.set_admin(user, admin)
+            self._note(tx, user, "admin_changed", origin, admin=admin)
 
-    def disable(self, user: UserId) -> None:
+    def disable(self, user: UserId, *, origin: Origin = UNKNOWN) -> None:
         """Nothing gets in any more: sessions end, device secrets rest until `enable`.
 
         Raises: NotFound.
@@ -108,15 +126,18 @@ class People(Desk):
             existing(tx, user, lock=True)
             tx.set_state(user, "disabled")
             self._end_all(tx, user, "disabled")
+            self._note(tx, user, "disabled", origin)
 
-    def enable(self, user: UserId) -> None:
+    def enable(self, user: UserId, *, origin: Origin = UNKNOWN) -> None:
         """Raises: NotFound."""
         with self._store.writing() as tx:
             existing(tx, user, lock=True)
             tx.set_state(user, "active")
+            self._note(tx, user, "enabled", origin)
 
-    def delete(self, user: UserId) -> None:
-        """The account, its devices and sessions go; the name is never given again.
+    def delete(self, user: UserId, *, origin: Origin = UNKNOWN) -> None:
+        """The account, its devices and sessions go at once; the name is never given again. The relay then takes
+        away what it wrote (`bridge.eraser`), at its next start if none runs.
 
         Raises: NotFound.
         """
@@ -126,6 +147,7 @@ class People(Desk):
             self._end_all(tx, user, "deleted")
             tx.delete_devices(user)
             tx.gone(user, None, self._now_ms())
+            self._note(tx, user, "deleted", origin)
 
 
 def _profile(row: AccountRow) -> Profile:

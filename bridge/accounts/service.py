@@ -8,9 +8,10 @@ from bridge.accounts.credentials import Credentials
 from bridge.accounts.devices import Devices
 from bridge.accounts.logins import Logins
 from bridge.accounts.people import People
+from bridge.accounts.security import Security
 
 
-class Accounts(People, Logins, Devices, Credentials):
+class Accounts(People, Logins, Devices, Credentials, Security):
     """All use cases of accounts at one desk, over one store."""
 
     def ping(self) -> None:

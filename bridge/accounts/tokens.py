@@ -24,6 +24,10 @@ class AccessToken:
     expires_at: int
 
 
+class TokenExpired(Unauthorized):
+    """It was good once: no sign of an attack."""
+
+
 class Tokens:
     """Makes and checks access tokens. Thread-safe."""
 
@@ -64,7 +68,7 @@ class Tokens:
         except (KeyError, BadRequest) as error:
             raise _not_good() from error
         if now >= read.expires_at:
-            raise Unauthorized("the access token has expired")
+            raise TokenExpired("the access token has expired")
         return read
 
     def _claims(self, token: str, now: float) -> dict[str, object]:

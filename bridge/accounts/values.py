@@ -46,6 +46,15 @@ class DeviceInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A login as its owner sees it."""
+
+    device: DeviceId
+    created_ts: int
+    expires_ts: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewDevice:
     """A device with its secret, which is shown this once."""
 

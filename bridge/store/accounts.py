@@ -11,13 +11,16 @@ from typing import Any, Literal, Self
 
 from sqlalchemy import Connection, Engine, Row, delete, exc, insert, select, text, update
 
+from bridge.store.audit_log import AuditLog
 from bridge.store.engine import open_engine
 from bridge.store.tables import account, change_log, device, login_session, spent_refresh
 from bridge.store.turnstile import first_in_line
 from pabal.errors import Conflict, Unavailable
 from pabal.ids import DeviceId, UserId
 
-AccountState = Literal["active", "disabled", "deleted"]
+AccountState = Literal["active", "disabled", "deleting", "deleted"]
+# Of no use to anybody any more; what a `deleting` one wrote is still being taken away.
+GONE = ("deleting", "deleted")
 KickReason = Literal["logout", "replaced", "kicked", "disabled", "password", "deleted"]
 
 # The relay reads changes twice a second; nobody reads one that is this many changes old.
@@ -108,6 +111,7 @@ class AccountTransaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.audit = AuditLog(connection)
 
     # Accounts
 
@@ -119,7 +123,7 @@ class AccountTransaction:
 
     def accounts(self, *, after: UserId | None, limit: int) -> list[AccountRow]:
         """By name, without the deleted ones."""
-        query = select(account).where(account.c.state != "deleted").order_by(account.c.user_id).limit(limit)
+        query = select(account).where(account.c.state.not_in(GONE)).order_by(account.c.user_id).limit(limit)
         if after is not None:
             query = query.where(account.c.user_id > after)
         return [_account(row) for row in self._connection.execute(query)]
@@ -160,10 +164,12 @@ class AccountTransaction:
         self._set_account(user, admin=admin)
 
     def empty_account(self, user: UserId) -> None:
-        """The row stays, so that the name is never given again; what it said of the person goes."""
+        """The row stays, so that the name is never given again; what it said of the person goes. What it wrote
+        is for the relay to take away.
+        """
         self._set_account(
             user,
-            state="deleted",
+            state="deleting",
             display_name=None,
             about=None,
             password_hash=None,

@@ -28,6 +28,7 @@ def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Fa
     loader.targets(facts, keys)
     loader.contents(facts, keys)
     loader.members(facts, keys)
+    loader.successions(facts, keys)
     load_groups(sql.group, loader.each, facts, keys)
     return facts
 
@@ -104,6 +105,15 @@ class _Loader:
                 facts.visible_from[ConvId(conv), UserId(user)] = visible_from
                 if silenced is not None:
                     facts.group.silenced[ConvId(conv), UserId(user)] = silenced
+
+    def successions(self, facts: Facts, keys: Wanted) -> None:
+        """Those of whom one may have to own the group."""
+        for conv in sorted(keys.successions):
+            found = self._connection.execute(self._sql.load_heirs, {"conv": conv}).all()
+            facts.heirs[conv] = [UserId(user) for user, _role, _visible_from in found]
+            for user, role, visible_from in found:
+                facts.roles.setdefault(conv, {}).setdefault(UserId(user), role)
+                facts.visible_from.setdefault((conv, UserId(user)), visible_from)
 
 
 def _is_large(facts: Facts, conv: ConvId) -> bool:

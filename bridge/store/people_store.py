@@ -15,8 +15,8 @@ class PeopleStatements:
     def __init__(self, d: Dialect) -> None:
         # Every message asks this. Most people have neither chosen nor blocked anything, and then it is all.
         self.load_accounts = text(
-            "SELECT a.user_id, a.privacy, EXISTS (SELECT 1 FROM block AS b WHERE b.user_id = a.user_id)"
-            f" FROM account AS a WHERE a.user_id {d.among('keys')} AND a.state = 'active'"
+            "SELECT a.user_id, a.state, a.privacy, EXISTS (SELECT 1 FROM block AS b WHERE b.user_id = a.user_id)"
+            f" FROM account AS a WHERE a.user_id {d.among('keys')} AND a.state <> 'disabled'"
         )
         self.load_pairs = text(
             f"SELECT {d.field(0)}, {d.field(1)}, c.state, b.ts FROM {d.each('keys')}"
@@ -55,6 +55,16 @@ class PeopleStatements:
             " ON CONFLICT (user_id, other_id) DO UPDATE SET"
             " state = excluded.state, text = excluded.text, ts = excluded.ts"
         )
+        # Both sides of it.
+        self.forget_contact = text(
+            "DELETE FROM contact WHERE user_id = :user AND other_id = :other"
+            " OR user_id = :other AND other_id = :user"
+        )
+        self.forget_block = text("DELETE FROM block WHERE user_id = :user AND blocked_id = :other")
+        self.told_of_contacts = text(
+            "SELECT seq, data FROM inbox WHERE user_id = :other AND type = 'contact' AND data IS NOT NULL"
+        )
+        self.tell_again = text("UPDATE inbox SET data = :data WHERE user_id = :other AND seq = :seq")
         self.delete_contacts = _delete(d, "contact", "other_id")
         self.insert_blocks = text(
             "INSERT INTO block (user_id, blocked_id, ts)"
@@ -110,7 +120,10 @@ def _load_accounts(
     wary: set[UserId] = set()
     if not users:
         return active, wary
-    for user, kept, has_blocked in connection.execute(sql.load_accounts, {"keys": rows(users)}):
+    for user, state, kept, has_blocked in connection.execute(sql.load_accounts, {"keys": rows(users)}):
+        if state != "active":
+            people.gone.add(user)
+            continue
         active.add(user)
         if kept is not None:
             people.privacy[user] = privacy.parse(kept)

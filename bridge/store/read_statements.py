@@ -112,6 +112,24 @@ class ReadStatements:
             " FROM mqtt_session"
         )
         self.retained = text("SELECT topic, payload, qos, properties, expires FROM retained")
+        self.deleting = text("SELECT user_id FROM account WHERE state = 'deleting' ORDER BY user_id")
+        self.acquainted = text(
+            "SELECT other_id FROM contact WHERE user_id = :user"
+            " UNION SELECT blocked_id FROM block WHERE user_id = :user"
+        )
+        self.told_of_contacts = text(
+            "SELECT data FROM inbox WHERE user_id = :user AND type = 'contact' AND data IS NOT NULL"
+        )
+        self.oldest_event = text("SELECT ts FROM audit ORDER BY event_id LIMIT 1")
+        self.ever_mine = text(
+            "SELECT m.conv_id, m.to_id IS NULL, c.head FROM member AS m JOIN conversation AS c"
+            " ON c.conv_id = m.conv_id WHERE m.user_id = :user AND m.conv_id > :after"
+            " ORDER BY m.conv_id LIMIT :limit"
+        )
+        self.my_reactions = text(
+            "SELECT target, emoji FROM reaction WHERE conv_id = :conv AND user_id = :user AND target >= :first"
+            " AND (target > :target OR target = :target AND emoji > :emoji) ORDER BY target, emoji LIMIT :limit"
+        )
         self.outbox = text("SELECT batch_id, ranges FROM outbox ORDER BY batch_id")
         self.relations = text(
             "SELECT a.user_id, a.privacy,"

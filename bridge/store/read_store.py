@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Engine, TextClause
 
 from bridge.ports import StoredQueues
@@ -217,6 +218,37 @@ class Snapshot:
 
     def queues(self) -> StoredQueues:
         return queue_store.load(self._connection)
+
+    def deleting(self) -> list[UserId]:
+        """Whose accounts are deleted, and what they wrote is still to go."""
+        return [UserId(user) for (user,) in self._connection.execute(self._sql.deleting)]
+
+    def acquaintances(self, user: UserId) -> set[UserId]:
+        """All who are or were contacts, or asked, or were asked, as far as that is known still; and who is blocked."""
+        found = {UserId(other) for (other,) in self._connection.execute(self._sql.acquainted, {"user": user})}
+        for (data,) in self._connection.execute(self._sql.told_of_contacts, {"user": user}):
+            other = msgspec.json.decode(data, type=dict[str, object]).get("user")
+            if isinstance(other, str) and other != user:
+                found.add(UserId(other))
+        return found
+
+    def oldest_event(self) -> int | None:
+        """When the oldest event of the audit log was. Returns None if there is none."""
+        found = self._connection.execute(self._sql.oldest_event).first()
+        return None if found is None else int(found[0])
+
+    def ever_mine(self, user: UserId, after: str, limit: int) -> list[tuple[ConvId, bool, int]]:
+        """`(conv_id, whether one still is a member, head)` of all that one is or was in, by conversation id."""
+        found = self._connection.execute(self._sql.ever_mine, {"user": user, "after": after, "limit": limit})
+        return [(ConvId(conv), bool(present), head) for conv, present, head in found]
+
+    def my_reactions(
+        self, user: UserId, conv: ConvId, after: tuple[int, str], limit: int, *, first: int = 1
+    ) -> list[tuple[int, str]]:
+        """`(target, emoji)` of one's reactions to messages from `first` on, in this order, above `after`."""
+        asked = {"conv": conv, "user": user, "first": first, "limit": limit}
+        asked |= {"target": after[0], "emoji": after[1]}
+        return [(target, emoji) for target, emoji in self._connection.execute(self._sql.my_reactions, asked)]
 
     def outbox(self) -> list[tuple[int, str]]:
         """`(batch_id, ranges)` of batches whose updates may not have reached the broker."""

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import TextClause, text
 
 from bridge.store.dialect import Dialect, Type
+from bridge.store.erasure_store import ErasureStatements
 from bridge.store.group_store import GroupStatements
 from bridge.store.people_store import PeopleStatements
 from bridge.store.presence_store import PresenceStatements
@@ -39,7 +40,12 @@ class RelayStatements:
             f" FROM {d.each('keys')} CROSS JOIN member AS m"
             f" WHERE m.conv_id = {d.field(0)} AND m.user_id = {d.field(1)} AND m.to_id IS NULL"
         )
+        self.load_heirs = text(
+            "SELECT user_id, role, visible_from FROM member WHERE conv_id = :conv AND to_id IS NULL"
+            " AND role <> 'owner' ORDER BY CASE role WHEN 'admin' THEN 0 ELSE 1 END, from_id, user_id LIMIT 5"
+        )
         self.people = PeopleStatements(d)
+        self.erasure = ErasureStatements(self.people)
         self.load_heads = text(f"SELECT user_id, head FROM inbox_head WHERE user_id {d.among('keys')}")
         self.load_read = text(
             f"SELECT m.conv_id, m.user_id, m.read_upto, {d.greatest}(m.delivered_upto, m.read_upto)"

@@ -15,6 +15,11 @@ from sqlalchemy import Connection
 from bridge.commands import (
     Command,
     DeleteSession,
+    EndErasure,
+    EraseContacts,
+    EraseEntries,
+    EraseInbox,
+    ForgetEvents,
     MarkDelivered,
     SavePresence,
     SaveQueues,
@@ -25,7 +30,14 @@ from bridge.decide import SMALL_LIMIT, decide
 from bridge.entries import MAX_MEMBERS
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
-from bridge.store import dialect, group_store, people_store, presence_store, queue_store
+from bridge.store import (
+    dialect,
+    erasure_store,
+    group_store,
+    people_store,
+    presence_store,
+    queue_store,
+)
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.faults import NO_FAULTS, Faults
@@ -134,7 +146,7 @@ class RelayStore:
         deliveries = self._write_entries(connection, plan, ts)
         _write_positions(connection, self._sql, plan, batch.positions)
         outcomes: list[bytes | PabalError | int | None] = list(plan.outcomes)
-        _write_upkeep(connection, self._sql, batch.commands, outcomes)
+        _write_upkeep(connection, self._sql, batch.commands, outcomes, ts)
         for command in batch.commands:
             if isinstance(command, MarkDelivered):
                 _mark_delivered(connection, self._sql, command, plan)
@@ -243,6 +255,7 @@ def _write_upkeep(
     sql: RelayStatements,
     commands: Sequence[Command],
     outcomes: list[bytes | PabalError | int | None],
+    ts: int,
 ) -> None:
     """After the entries, so that a session that starts at the head starts after all of this batch."""
     for place, command in enumerate(commands):
@@ -266,6 +279,8 @@ def _write_upkeep(
                     connection.execute(sql.delete_retained, {"topic": kept.topic})
             case SaveQueues(changes=changes):
                 queue_store.write(connection, sql.queues, changes)
+            case EraseEntries() | EraseInbox() | EraseContacts() | EndErasure() | ForgetEvents():
+                outcomes[place] = erasure_store.write(connection, sql.erasure, command, ts)
             case SavePresence():
                 presence_store.write(connection, sql.presence, command)
             case _:

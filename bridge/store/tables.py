@@ -207,7 +207,7 @@ account = Table(
     Column("display_name", Text),
     Column("about", Text),
     Column("password_hash", Text, comment="null: no login by password"),
-    Column("state", String(8), nullable=False, comment="active, disabled, deleted"),
+    Column("state", String(8), nullable=False, comment="active, disabled, deleting, deleted"),
     Column("admin", Boolean, nullable=False),
     Column("created_ts", BigInteger, nullable=False),
     Column("privacy", Text, comment="JSON: pabal.privacy.Privacy; null: as it is for everybody at first"),
@@ -309,6 +309,20 @@ change_log = Table(
     Column("credential", String(32), comment="Login.credential that ended; null: all of the device"),
     Column("reason", String(32)),
     Column("ts", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("event_id", Integer, primary_key=True, autoincrement=True),
+    Column("user_id", _user, nullable=False),
+    Column("event", String(24), nullable=False),
+    Column("device_id", _device),
+    Column("address", String(64), comment="of the network"),
+    Column("ts", BigInteger, nullable=False, comment="of the newest, where several are told as one"),
+    Column("detail", Text, comment="JSON"),
+    Index(None, "user_id", "event_id"),
     sqlite_autoincrement=True,
 )
 

@@ -273,3 +273,24 @@ async def test_a_session_that_cannot_be_deleted_now_is_told_and_stays(world, unt
     world.forget("alice", "phone")
     await until(lambda: "stays on disk" in caplog.text)
     assert list(world.store.sessions) == ["alice:phone"]
+
+
+async def test_what_a_deleted_device_has_left_for_later_subscribers_goes_too(world, until):
+    await world.start()
+    status = "pabal/v1/status/{}/{}".format
+    for user, device in (("alice", "phone"), ("alice", "tablet"), ("alice", "pen"), ("bob", "phone")):
+        topic = status(user, device)
+        client = await world.device(f"{user}:{device}", will=p.Will(topic, b"offline", 1, retain=True))
+        await client.publish(topic, b"online", 1, retain=True)
+    await world.broker.retain_message(None, "pabal/v1/presence/alice", b"{}")
+    world.forget("alice", "phone")
+    await until(lambda: status("alice", "phone") not in world.store.retained)
+    assert sorted(world.broker.retained_messages) == [
+        "pabal/v1/presence/alice",
+        status("alice", "pen"),
+        status("alice", "tablet"),
+        status("bob", "phone"),
+    ]
+    world.forget("alice", None)
+    await until(lambda: list(world.store.retained) == [status("bob", "phone")])
+    assert list(world.broker.retained_messages) == [status("bob", "phone")]

@@ -61,7 +61,7 @@ def test_a_message_deleted_for_oneself_is_told_to_ones_own_devices(broker, clien
 
 
 def test_what_is_asked_while_there_is_no_server_is_done_once_by_the_next_run(broker, open_client, client):
-    broker.refuse = [3] * 1000
+    broker.refuse = [3] * 100_000
     broker.drop_all()
     waiting = [
         client.edit("bob", 1, text="better"),

@@ -28,7 +28,7 @@ def calls(*, planned):
 
 @pytest.mark.functional
 def test_the_server_has_the_calls_that_the_page_says_are_there_and_no_other(server):
-    described = httpx2.get(f"http://127.0.0.1:{server.http}/openapi.json").json()["paths"]
+    described = httpx2.get(f"http://127.0.0.1:{server.http}/openapi.json", timeout=60).json()["paths"]
     there = {(method.upper(), path) for path, ways in described.items() for method in ways}
     documents = {("GET", "/openapi.json"), ("GET", "/docs")}
     promised = {(method, path) for method, path in calls(planned=False)}

