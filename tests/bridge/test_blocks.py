@@ -216,7 +216,8 @@ async def test_there_is_a_bound_on_blocks(blocked, monkeypatch):
     await done(blocked, "alice", "block.add", user="carol")
 
 
-async def test_blocks_come_in_pages_without_deleted_accounts(harness, engine):
+@pytest.mark.parametrize("state", ["deleting", "deleted"])
+async def test_blocks_come_in_pages_without_deleted_accounts(harness, engine, state):
     with engine.begin() as connection:
         for other in ("bob", "carol"):
             connection.execute(insert(block).values(user_id="alice", blocked_id=other, ts=7))
@@ -225,5 +226,5 @@ async def test_blocks_come_in_pages_without_deleted_accounts(harness, engine):
     rest = await done(harness, "alice", "blocks", after="bob")
     assert (rest["blocks"], rest["more"]) == ([{"user": "carol", "since": 7}], False)
     with engine.begin() as connection:
-        connection.execute(update(account).where(account.c.user_id == "bob").values(state="deleted"))
+        connection.execute(update(account).where(account.c.user_id == "bob").values(state=state))
     assert [one["user"] for one in (await done(harness, "alice", "blocks"))["blocks"]] == ["carol"]
