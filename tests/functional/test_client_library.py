@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import pytest
 from people import wait_for
@@ -86,3 +87,15 @@ def test_the_terminal_client_goes_the_whole_way(server, tmp_path):
     listed = io.StringIO()
     terminal.account.conversations(output=terminal.Output(listed, json=True), **bobs)
     assert [json.loads(line)["conv"] for line in listed.getvalue().splitlines()] == ["alice~bob", conv]
+    with pytest.raises(terminal.TerminalError) as caught:
+        terminal.account.password("wrong", "a new password", **bobs)
+    assert caught.value.code == "unauthorized"
+    terminal.account.password(PASSWORD, "a new password", **bobs)
+    terminal.account.export(tmp_path / "bob.zip", **bobs)
+    with zipfile.ZipFile(tmp_path / "bob.zip") as archive:
+        assert archive.testzip() is None
+    assert terminal.account.security(output=terminal.Output(io.StringIO()), **bobs) >= 2
+    changed = terminal.account.update(privacy={"last_seen": "nobody"}, output=terminal.Output(listed), **bobs)
+    assert changed.privacy.last_seen == "nobody"
+    terminal.account.delete("a new password", **bobs)
+    assert not (tmp_path / "bob").exists()
