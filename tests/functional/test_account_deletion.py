@@ -11,8 +11,8 @@ from people import PASSWORD, Person, Plain, wait_for
 
 from cli.settings import DATABASE_FILE
 
-# More than two steps of the eraser in this conversation.
-MESSAGES = 1_200
+# Six steps of the eraser in this conversation; the server is killed within the first four, whatever else it commits.
+MESSAGES = 3_000
 AT_ONCE = 100
 pytestmark = pytest.mark.functional
 
@@ -67,7 +67,7 @@ def test_a_deletion_that_is_killed_in_the_middle_is_finished_by_the_next_server(
     server.stop()
 
     pabal(server, "user", "delete", "alice", "--yes")
-    server._environment["PABAL_FAULTS"] = "kill:after_commit:2"
+    server._environment["PABAL_FAULTS"] = "kill:after_commit:4"
     server.begin()
     assert server.process is not None
     assert server.process.wait(120) == -9
