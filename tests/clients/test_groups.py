@@ -89,8 +89,8 @@ def test_a_code_lets_in_who_has_it_until_it_is_taken_back(broker, client, open_c
 
 
 def test_a_group_asked_for_while_there_is_no_server_is_made_once(broker, open_client, client):
-    broker.refuse = [3] * 100_000
     client.wait_online(60)
+    broker.refuse = [3] * 100_000
     broker.drop_all()
     client.groups.create("Riders", ["bob"])
     client.close()
