@@ -20,13 +20,14 @@ Pair = tuple[ConvId, UserId]
 
 @dataclass(slots=True)
 class Invite:
-    """A code. `expires` in ms since 1970, `uses`: how many may join by it; None is without end."""
+    """A code that `by` made. `expires` in ms since 1970, `uses`: how many may join by it; None is without end."""
 
     code: str
     conv: ConvId
     digest: str
     expires: int | None
     uses: int | None
+    by: UserId
     used: int = 0
     ended: bool = False
 

@@ -9,6 +9,7 @@ from bridge.group_commands import EndInvite, JoinByInvite, MakeInvite
 from bridge.group_facts import Invite, InviteRow
 from bridge.group_rules import MEMBER, admit, check_room
 from bridge.member_entries import size, the_group
+from bridge.people_rules import check_not_apart
 from pabal import codec
 from pabal import messages as m
 from pabal.errors import Conflict, Forbidden, NotFound, TooLarge, Unauthorized
@@ -36,7 +37,7 @@ def make_invite(batch: Batch, command: MakeInvite) -> bytes | None:
     if len(there) >= MAX_INVITES:
         raise TooLarge(f"a group has at most {MAX_INVITES} links at a time", field="conv")
     expires = None if command.lifetime_ms is None else ts + command.lifetime_ms
-    made = Invite(command.code, command.conv, command.digest, expires, command.uses)
+    made = Invite(command.code, command.conv, command.digest, expires, command.uses, command.user)
     there.append(made)
     facts.invites[made.code] = made
     if command.request_id is not None:
@@ -72,7 +73,7 @@ def end_invite(batch: Batch, command: EndInvite) -> bytes | None:
 
 
 def join_by_invite(batch: Batch, command: JoinByInvite) -> bytes | None:
-    """Raises: Unauthorized, NotFound, Conflict, TooLarge."""
+    """Raises: Unauthorized, NotFound, Conflict, Blocked, TooLarge."""
     invite = batch.facts.group.invites.get(command.code)
     if invite is None:
         raise _no_such_link()
@@ -87,6 +88,7 @@ def join_by_invite(batch: Batch, command: JoinByInvite) -> bytes | None:
         raise Conflict("you are a member already", field="code")
     if not invite.is_good(batch.ts) or size(batch, invite.conv, state) == 0:
         raise _no_such_link()
+    check_not_apart(batch.facts.people, command.user, invite.by, field="code")
     check_room(batch, invite.conv, state)
     invite.used += 1
     batch.plan.group.uses[invite.code] = invite.used

@@ -14,7 +14,7 @@ from pabal.ids import ConvId, UserId
 Each = Callable[[TextClause, Sequence[Any]], Iterable[Any]]
 # Links that are good for nothing are known for so long, so that a request which comes again finds its link.
 KEEP_MS = 30 * 24 * 3600 * 1000
-_INVITE = "i.code, i.conv_id, i.digest, i.expires_ts, i.uses, i.used, i.ended_ts IS NOT NULL"
+_INVITE = "i.code, i.conv_id, i.digest, i.expires_ts, i.uses, i.created_by, i.used, i.ended_ts IS NOT NULL"
 
 
 class GroupStatements:
@@ -84,6 +84,8 @@ def load_invites(sql: GroupStatements, each: Each, facts: Facts, keys: Wanted) -
         invite = facts.group.invites.get(code)
         if invite is not None:
             want_join(keys, invite.conv, user, device, request_id)
+            keys.accounts.add(invite.by)
+            keys.people.meet(user, [invite.by])
 
 
 def load_groups(sql: GroupStatements, each: Each, facts: Facts, keys: Wanted) -> None:
@@ -107,8 +109,8 @@ def load_groups(sql: GroupStatements, each: Each, facts: Facts, keys: Wanted) ->
 
 def _remember(facts: Facts, row: Sequence[Any]) -> Invite:
     """One value for each code, however many look-ups find it."""
-    code, conv, digest, expires, uses, used, ended = row
-    invite = Invite(code, ConvId(conv), digest, expires, uses, used, bool(ended))
+    code, conv, digest, expires, uses, by, used, ended = row
+    invite = Invite(code, ConvId(conv), digest, expires, uses, UserId(by), used, bool(ended))
     return facts.group.invites.setdefault(code, invite)
 
 

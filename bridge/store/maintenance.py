@@ -90,6 +90,12 @@ RULES = (
         " WHERE m.read_upto > c.head OR m.delivered_upto > c.head LIMIT :limit",
     ),
     Rule(
+        "a group that has members has one owner",
+        "SELECT m.conv_id FROM member m JOIN conversation c ON c.conv_id = m.conv_id"
+        " WHERE c.kind = 'group' AND m.to_id IS NULL GROUP BY m.conv_id"
+        " HAVING sum(CASE m.role WHEN 'owner' THEN 1 ELSE 0 END) <> 1 LIMIT :limit",
+    ),
+    Rule(
         "no device's cursor is beyond its inbox",
         "SELECT d.user_id || ' ' || d.device_id FROM device d LEFT JOIN inbox_head h ON h.user_id = d.user_id"
         " WHERE d.cursor > coalesce(h.head, 0) LIMIT :limit",

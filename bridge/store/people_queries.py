@@ -20,7 +20,7 @@ _CONTACTS = text(
 )
 _BLOCKS = text(
     "SELECT b.blocked_id, b.ts FROM block AS b"
-    " JOIN account AS a ON a.user_id = b.blocked_id AND a.state NOT IN ('deleting', 'deleted')"
+    " JOIN account AS a ON a.user_id = b.blocked_id AND a.state IN ('active', 'disabled')"
     " WHERE b.user_id = :user AND b.blocked_id > :after ORDER BY b.blocked_id LIMIT :limit"
 )
 # Ranges instead of LIKE: they go by the index, and know no wildcards that somebody could type.

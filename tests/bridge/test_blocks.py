@@ -120,6 +120,17 @@ async def test_neither_puts_the_other_into_a_group(blocked, one, other):
     assert await refusal(blocked, one, "group.add", conv=made["conv"], user=other) == "blocked"
 
 
+@pytest.mark.parametrize(("one", "other"), [("alice", "bob"), ("bob", "alice")])
+async def test_a_link_lets_nobody_in_whom_its_maker_does_not_hear(harness, one, other):
+    made = await done(harness, one, "group.create", name="g", members=[])
+    link = await done(harness, one, "group.invite", conv=made["conv"])
+    await done(harness, "alice", "block.add", user="bob")
+    assert await refusal(harness, other, "group.join", code=link["code"]) == "blocked"
+    await done(harness, "carol", "group.join", code=link["code"])
+    await done(harness, "alice", "block.remove", user="bob")
+    await done(harness, other, "group.join", code=link["code"])
+
+
 async def test_in_a_group_that_both_are_in_everybody_hears_everybody(blocked):
     made = await done(blocked, "carol", "group.create", name="g", members=["alice", "bob"])
     await done(blocked, "bob", "send", conv=made["conv"], text="to all")
@@ -205,7 +216,8 @@ async def test_there_is_a_bound_on_blocks(blocked, monkeypatch):
     await done(blocked, "alice", "block.add", user="carol")
 
 
-async def test_blocks_come_in_pages_without_deleted_accounts(harness, engine):
+@pytest.mark.parametrize("state", ["deleting", "deleted"])
+async def test_blocks_come_in_pages_without_deleted_accounts(harness, engine, state):
     with engine.begin() as connection:
         for other in ("bob", "carol"):
             connection.execute(insert(block).values(user_id="alice", blocked_id=other, ts=7))
@@ -214,5 +226,5 @@ async def test_blocks_come_in_pages_without_deleted_accounts(harness, engine):
     rest = await done(harness, "alice", "blocks", after="bob")
     assert (rest["blocks"], rest["more"]) == ([{"user": "carol", "since": 7}], False)
     with engine.begin() as connection:
-        connection.execute(update(account).where(account.c.user_id == "bob").values(state="deleted"))
+        connection.execute(update(account).where(account.c.user_id == "bob").values(state=state))
     assert [one["user"] for one in (await done(harness, "alice", "blocks"))["blocks"]] == ["carol"]

@@ -102,6 +102,22 @@ async def test_every_other_end_is_unclean_and_its_will_comes_after_it(world, unt
     ]
 
 
+async def test_a_delayed_will_is_told_when_it_is_due_and_not_to_who_is_back(world, until, notes):
+    await world.start()
+    will = p.Will(STATUS, OFFLINE, 1, properties=p.Properties(will_delay_interval=1))
+    kept = p.Properties(session_expiry_interval=600)
+    first = await world.device("alice:phone", level=p.LEVEL_5, will=will, properties=kept)
+    first.cut()
+    await until(lambda: len(notes) == 3)
+    assert [note[0] for note in notes] == ["came", "left", "will"]
+    second = await world.device("alice:phone", level=p.LEVEL_5, clean=False, will=will, properties=kept)
+    second.cut()
+    await until(lambda: len(notes) == 5)
+    third = await world.device("alice:phone", level=p.LEVEL_5, clean=False, properties=kept)
+    await third.publish(STATUS, AWAY, 1)
+    assert [note[0] for note in notes[3:]][-2:] == ["came", "said"]
+
+
 async def test_a_clean_end_takes_the_will_back(world, until, notes):
     await world.start()
     client = await world.device("alice:phone", will=p.Will(STATUS, OFFLINE, 1))

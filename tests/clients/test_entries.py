@@ -1,9 +1,12 @@
 """What is done about messages that were sent, by the library."""
 
+import json
+
 import pytest
+from people import wait_for
 
 from pabal.errors import BadRequest, Forbidden, NotFound
-from pabal_client import Deleted, Edited, Message, NotConfirmed, Reaction, Recalled, events
+from pabal_client import Deleted, Edited, Message, NotConfirmed, Reaction, Recalled, Source, Update, events
 
 
 @pytest.fixture
@@ -81,8 +84,10 @@ def test_what_is_asked_while_there_is_no_server_is_done_once_by_the_next_run(bro
     log = broker.server.log["alice~bob"]
     assert [entry["type"] for entry in log] == ["message", "edited", "reaction", "message", "recalled"]
     assert [entry["id"] for entry in log[1:]] == [one.id for one in waiting]
+    # Told by a thread of its own, which a close would end with what it has not told yet.
+    ids = [one.id for one in waiting]
+    wait_for(lambda: [event.id for event in told if isinstance(event, events.Sent)] == ids, "the events")
     again.close()
-    assert [event.id for event in told if isinstance(event, events.Sent)] == [one.id for one in waiting]
 
 
 def test_an_answer_that_was_lost_is_asked_for_under_the_same_id(broker, client):
@@ -113,6 +118,32 @@ def test_what_the_server_would_refuse_is_refused_at_once(client):
         client.react("bob", 1, "")
     with pytest.raises(BadRequest):
         client.edit("No Such Name", 1, text="x")
+    assert client.unsent == 0
+
+
+def test_a_message_is_forwarded_answered_and_given_an_end(broker, client):
+    client.forward("bob", 1, to="carol").wait(60)
+    client.forward("@bob", 1, conv="alice~dave", text="look").wait(60)
+    assert broker.server.log["alice~carol"][0]["forward_of"] == {"conv": "alice~bob", "message_id": 1}
+    assert broker.server.log["alice~dave"][0]["text"] == "look"
+    client.send(to="bob", text="yes", reply_to=1, mentions=["bob"], expires_in=60, timeout=60)
+    sent = broker.server.log["alice~bob"][1]
+    assert (sent["reply_to"], sent["mentions"], sent["expires_in"]) == (1, ["bob"], 60)
+    with pytest.raises(BadRequest, match="expires_in"):
+        client.send(to="bob", text="x", expires_in=0)
+    with pytest.raises(BadRequest):
+        client.forward("bob", 1)
+
+
+def test_what_a_forward_and_an_end_say_is_read(client):
+    update = {"conv": "alice~bob", "message_id": 2, "text": "x", "expires": 9, "expired": True}
+    update["forward_of"] = {"conv": "g1", "message_id": 4, "from": "carol"}
+    message = Update(7, "e", "message", json.dumps(update).encode()).message()
+    assert (message.forward_of, message.expires, message.expired) == (
+        Source(conv="g1", message_id=4, from_="carol"),
+        9,
+        True,
+    )
     assert client.unsent == 0
 
 

@@ -122,6 +122,14 @@ def test_a_token_that_ended_is_refreshed_on_the_way(rest):
     assert ProfileFile().read().access_token == "access2"
 
 
+def test_a_message_is_sent_on_to_a_user_or_a_group(rest):
+    rest.server.create_group(GROUP, "alice", "bob")
+    assert said(entries.forward, "bob", 1, "carol") == ["sent: alice~carol #1"]
+    assert said(entries.forward, "bob", 1, "@alice") == ["sent: alice~alice #1"]
+    assert said(entries.forward, "bob", 1, GROUP, text="look") == [f"sent: {GROUP} #2"]
+    assert rest.server.log[GROUP][1]["forward_of"] == {"conv": "alice~bob", "message_id": 1}
+
+
 def test_messages_are_read_and_conversations_muted_and_heard_again(rest):
     assert said(entries.read, "bob", 1) == ["read: alice~bob up to #1"]
     assert said(entries.mute, "bob", until=9_000) == ["muted: alice~bob"]

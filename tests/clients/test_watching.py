@@ -53,19 +53,30 @@ def test_one_packet_of_fifty_after_the_other(watching, token):
     assert watching.deadline() is None
 
 
-def test_what_is_refused_is_tried_again_after_a_minute_or_when_relations_change(watching, token):
+def test_what_is_refused_is_tried_again_after_growing_pauses(watching, token):
     watching.watch(["bob", "carol"], 0.0)
-    (first,) = watching.subscription(token, 0.0)
-    watching.subscribed(first.token, [True, False], 0.0)
-    assert watching.deadline() == 60.0
+    now, pauses = 0.0, []
+    for attempt in range(8):
+        (subscribe,) = watching.subscription(token, now)
+        assert names(subscribe) == (["carol"] if attempt else ["bob", "carol"])
+        watching.subscribed(subscribe.token, [name == "bob" for name in names(subscribe)], now)
+        pauses.append(watching.deadline() - now)
+        assert watching.subscription(token, now + pauses[-1] - 0.1) == []
+        now += pauses[-1]
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_what_is_refused_is_tried_again_at_once_when_relations_change(watching, token):
+    watching.watch(["bob"], 0.0)
+    for now in (0.0, 1.0):
+        (subscribe,) = watching.subscription(token, now)
+        watching.subscribed(subscribe.token, [False], now)
     watching.look(["message", "read"], 1.0)
     assert watching.subscription(token, 1.0) == []
     watching.look(["contact"], 2.0)
-    (second,) = watching.subscription(token, 2.0)
-    assert names(second) == ["carol"]
-    watching.subscribed(second.token, [False], 2.0)
-    (third,) = watching.subscription(token, 62.0)
-    assert names(third) == ["carol"]
+    (subscribe,) = watching.subscription(token, 2.0)
+    watching.subscribed(subscribe.token, [False], 2.0)
+    assert watching.deadline() == 3.0
 
 
 def test_who_is_watched_no_more_is_unsubscribed_and_not_heard(watching, token):

@@ -13,9 +13,12 @@ from queue import Empty, SimpleQueue
 import pytest
 from faultlab.ports import port_of, reserved
 
+from pabal_client import Client, Rest
+
 READY = re.compile(r"^pabal ready mqtt=(\S+):(\d+) ws=(\S+):(\d+) http=(\S+):(\d+)((?: \w+=\S+:\d+)*)$")
 START_S = 120
 STOP_S = 90
+PASSWORD = "correct horse battery"
 QUIET = {"PABAL_RATE_LIMITS": "off"}
 
 
@@ -166,3 +169,30 @@ def start_server(tmp_path):
 def server(start_server):
     """A started server with default settings, but rate limits off."""
     return start_server(environment=QUIET)
+
+
+@pytest.fixture
+def rest(server):
+    with Rest(f"http://127.0.0.1:{server.http}") as rest:
+        yield rest
+
+
+@pytest.fixture
+def open_client(server, rest, tmp_path):
+    """`open_client("alice", "phone", …)` signs up and logs in where that was not done, and opens the device."""
+    opened, tokens = [], {}
+
+    def open_one(user, device="phone", *, ws=False, **options):
+        if (user, device) not in tokens:
+            if not any(known == user for known, _ in tokens):
+                rest.sign_up(user, PASSWORD)
+            tokens[user, device] = rest.log_in(user, PASSWORD, device).access_token
+        broker = f"ws://127.0.0.1:{server.ws}/mqtt" if ws else f"mqtt://127.0.0.1:{server.mqtt}"
+        options.setdefault("password", tokens[user, device])
+        options.setdefault("store", tmp_path / f"{user}-{device}.sqlite")
+        opened.append(Client.open(broker, user=user, device=device, **options))
+        return opened[-1]
+
+    yield open_one
+    for client in opened:
+        client.close()

@@ -2,43 +2,17 @@
 
 import io
 import json
+import zipfile
 
 import pytest
 from people import wait_for
 
 import pabal_terminal as terminal
-from pabal.errors import Forbidden
-from pabal_client import Client, Edited, LoginRefused, Message, Reaction, Recalled, Rest, events
+from pabal_client import LoginRefused, events
 
 pytestmark = pytest.mark.functional
 
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def rest(server):
-    with Rest(f"http://127.0.0.1:{server.http}") as rest:
-        yield rest
-
-
-@pytest.fixture
-def open_client(server, rest, tmp_path):
-    opened, tokens = [], {}
-
-    def open_one(user, device="phone", *, ws=False, **options):
-        if (user, device) not in tokens:
-            if not any(known == user for known, _ in tokens):
-                rest.sign_up(user, PASSWORD)
-            tokens[user, device] = rest.log_in(user, PASSWORD, device).access_token
-        broker = f"ws://127.0.0.1:{server.ws}/mqtt" if ws else f"mqtt://127.0.0.1:{server.mqtt}"
-        options.setdefault("password", tokens[user, device])
-        options.setdefault("store", tmp_path / f"{user}-{device}.sqlite")
-        opened.append(Client.open(broker, user=user, device=device, **options))
-        return opened[-1]
-
-    yield open_one
-    for client in opened:
-        client.close()
 
 
 @pytest.mark.parametrize("ws", [False, True])
@@ -92,49 +66,6 @@ def test_a_device_with_a_secret_may_send_only_and_a_wrong_secret_is_refused(rest
         open_client("alice", "sensor", password="wrong").wait_online(60)
 
 
-def test_messages_are_edited_recalled_and_reacted_to_and_everybody_hears_of_it(open_client):
-    alice, bob = open_client("alice"), open_client("bob")
-    alice.send(to="bob", text="helo", timeout=60)
-    bob.wait_online(60)
-    alice.edit("bob", 1, text="hello").wait(60)
-    bob.react("alice", 1, "👍").wait(60)
-    with pytest.raises(Forbidden):
-        bob.edit("alice", 1, text="bye").wait(60)
-    alice.send(to="bob", text="not this", timeout=60)
-    alice.recall("bob", 4).wait(60)
-    values = [next(bob.updates(timeout=60)).typed() for _ in range(5)]
-    assert [type(value) for value in values] == [Message, Edited, Reaction, Message, Recalled]
-    assert (values[1].target, values[1].text, values[2].emoji, values[4].target) == (1, "hello", "👍", 4)
-    first, *_, tombstone, _ = bob.history("alice", timeout=60).items
-    assert (first.text, first.edited is not None, first.reactions[0].users) == ("hello", True, ["bob"])
-    assert (tombstone.text, tombstone.recalled) == (None, True)
-
-
-def test_a_group_is_made_and_changed_over_a_server_that_is_killed(server, open_client):
-    alice, bob = open_client("alice"), open_client("bob")
-    open_client("carol").wait_online(60)
-    bob.wait_online(60)
-    conv = alice.groups.create("Riders", ["bob"]).wait(60).conv
-    alice.groups.add(conv, "carol").wait(60)
-    server.kill()
-    waiting = [
-        alice.send_nowait(conv=conv, text="one"),
-        alice.groups.remove(conv, "carol"),
-        alice.send_nowait(conv=conv, text="two"),
-    ]
-    server.restart()
-    assert [one.wait(120).message_id for one in waiting] == [3, 4, 5]
-    bob.sync(60)
-    seen = [update.typed() for update in bob.updates(timeout=0.5)]
-    assert [value.message_id for value in seen] == [1, 2, 3, 4, 5]
-    assert [value.action for value in seen if not isinstance(value, Message)] == [
-        "created",
-        "joined",
-        "removed",
-    ]
-    bob.groups.leave(conv).wait(60)
-
-
 def test_the_terminal_client_goes_the_whole_way(server, tmp_path):
     url = f"http://127.0.0.1:{server.http}"
     for user in ("alice", "bob"):
@@ -156,3 +87,15 @@ def test_the_terminal_client_goes_the_whole_way(server, tmp_path):
     listed = io.StringIO()
     terminal.account.conversations(output=terminal.Output(listed, json=True), **bobs)
     assert [json.loads(line)["conv"] for line in listed.getvalue().splitlines()] == ["alice~bob", conv]
+    with pytest.raises(terminal.TerminalError) as caught:
+        terminal.account.password("wrong", "a new password", **bobs)
+    assert caught.value.code == "unauthorized"
+    terminal.account.password(PASSWORD, "a new password", **bobs)
+    terminal.account.export(tmp_path / "bob.zip", **bobs)
+    with zipfile.ZipFile(tmp_path / "bob.zip") as archive:
+        assert archive.testzip() is None
+    assert terminal.account.security(output=terminal.Output(io.StringIO()), **bobs) >= 2
+    changed = terminal.account.update(privacy={"last_seen": "nobody"}, output=terminal.Output(listed), **bobs)
+    assert changed.privacy.last_seen == "nobody"
+    terminal.account.delete("a new password", **bobs)
+    assert not (tmp_path / "bob").exists()

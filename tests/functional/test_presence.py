@@ -2,9 +2,11 @@
 
 import asyncio
 
+import httpx2
 import msgspec
 import pytest
 from broker_client import RawClient
+from people import Person
 
 from bridge.accounts.bearer import SECRET_PREFIX, hash_of
 from bridge.store.engine import open_engine, sqlite_url
@@ -18,18 +20,22 @@ ONLINE, AWAY, OFFLINE = (b'{"state":"%b"}' % state for state in (b"online", b"aw
 
 
 class Town:
-    """Users of one server, put into its database: fifty sign-ups would take longer than all the rest."""
+    """Users of one server, put into its database: fifty sign-ups would take longer than all the rest. The last one has
+    signed up, and is logged in on a device for settings.
+    """
 
     def __init__(self, server, users):
         self.server = server
         self.users = users
         self.clients = []
+        self.last = Person(server.api, users[-1], "desk")
         engine = open_engine(sqlite_url(server.data))
         with engine.begin() as connection:
-            for user in users:
+            for user in users[:-1]:
                 connection.execute(
                     account.insert(), {"user_id": user, "state": "active", "admin": False, "created_ts": 0}
                 )
+            for user in users:
                 row = {"user_id": user, "device_id": "phone", "cursor": 0, "created_ts": 0}
                 row |= {"allow": "send receive", "secret_hash": hash_of(self.secret(user))}
                 connection.execute(device.insert(), row)
@@ -77,6 +83,7 @@ async def town_of(server):
 
     yield found
     for town in towns:
+        town.last.close()
         for client in town.clients:
             await client.close()
 
@@ -141,6 +148,28 @@ async def test_fifty_who_follow_each_other_are_2450_subscriptions_and_49_deliver
     await say(clients["u07"], "u07", b"online", 1)
     assert await told((topic("u07"), ONLINE)) == 48
     assert await outside.until_pong() == []
+
+    # A block parts two of them, and a choice one from everybody, though the group goes on.
+    await town.ask("u00", op="block.add", user="u01")
+    for user, other in (("u00", "u01"), ("u01", "u00")):
+        (last,) = await clients[user].publishes(1)
+        assert (last.topic, last.payload) == (topic(other), OFFLINE)
+    chosen = town.last.http.patch("/me", json={"privacy": {"presence": "nobody"}})
+    assert chosen.status_code == 200, chosen.text
+    for client in (client for user, client in clients.items() if user != "u49"):
+        (last,) = await client.publishes(1)
+        assert (last.topic, last.payload) == (topic("u49"), OFFLINE)
+    shown = httpx2.get(
+        f"{town.server.api}/presence?users=u00,u49,u07,u01",
+        headers={"Authorization": f"Bearer {town.secret('u01')}"},
+        timeout=DEADLINE_S,
+    ).json()["presence"]
+    assert [(one["user"], one["state"]) for one in shown] == [
+        ("u00", "offline"), ("u49", "offline"), ("u07", "online"), ("u01", "online")
+    ]  # fmt: skip
+    await say(clients["u49"], "u49", b"away", 1)
+    await say(clients["u07"], "u07", b"away", 2)
+    assert await told((topic("u07"), AWAY)) == 48
 
 
 async def test_after_a_kill_the_truth_is_back_for_who_came_back_and_for_who_did_not(server, town_of):

@@ -14,7 +14,6 @@ from pabal_client.live import Presence
 MAX_WATCHED: Final = 1_000
 SUBSCRIBE_AT_ONCE: Final = 50
 SUBACK_SECONDS: Final = 30.0
-REFUSED_SECONDS: Final = 60.0
 # What may give a right to see somebody: they accepted one as a contact, or share a group with one.
 _RELATIONS: Final = frozenset({"contact", "member", "conversation"})
 
@@ -26,8 +25,8 @@ class _State(msgspec.Struct, frozen=True):
 class Watching:
     """Follows `presence/{user}` of some users. Only changes are told.
 
-    A topic that the server refuses is tried again after a minute, and sooner when the inbox told of a change
-    among contacts or members.
+    A topic that the server refuses is tried again after 1, 2, 4 … 60 seconds, and at once when the inbox told of a
+    change among contacts or members, from which the seconds begin anew.
     """
 
     def __init__(self, random: Callable[[], float]) -> None:
@@ -35,6 +34,7 @@ class Watching:
         self._states: dict[UserId, str | None] = {}
         self._topics: dict[str, UserId] = {}
         self._due: dict[UserId, float] = {}
+        self._in_vain: dict[UserId, int] = {}
         self._gone: list[UserId] = []
         self._suback: tuple[int, list[UserId], float] | None = None
         self._linked = False
@@ -43,6 +43,7 @@ class Watching:
         """The connection stands."""
         self._linked = True
         self._due = dict.fromkeys(self._states, now)
+        self._in_vain.clear()
 
     def stop(self) -> None:
         """The connection is gone. What was heard last is still the last that is known."""
@@ -65,6 +66,7 @@ class Watching:
             if user in self._states:
                 del self._states[user], self._topics[topics.presence(user)]
                 self._due.pop(user, None)
+                self._in_vain.pop(user, None)
                 if self._linked:
                     self._gone.append(user)
 
@@ -72,6 +74,7 @@ class Watching:
         """Updates of these types came in: what was refused before may be granted now."""
         if not _RELATIONS.isdisjoint(types):
             self._due = {user: min(at, now) for user, at in self._due.items()}
+            self._in_vain.clear()
 
     def owns(self, topic: str) -> bool:
         return topic in self._topics
@@ -112,7 +115,8 @@ class Watching:
         self._suback = None
         for user, yes in zip(users, granted, strict=False):
             if not yes and user in self._states:
-                self._due[user] = now + backoff.jittered(REFUSED_SECONDS, self._random())
+                times = self._in_vain[user] = self._in_vain.get(user, -1) + 1
+                self._due[user] = now + backoff.delay(times, self._random())
 
     def given_up(self, now: float) -> bool:
         """Whether a subscription has waited for its answer for too long. Said once."""

@@ -86,6 +86,7 @@ def test_a_sound_database_breaks_no_rule(file):
         ("DELETE FROM inbox_head WHERE user_id = 'b1'", "every update is in an inbox that has a head", "b1"),
         ("DELETE FROM group_message", "every message that an inbox points to", "b1 seq 3"),
         ("UPDATE member SET read_upto = 3", "nobody has read beyond", "a1~b1 b1"),
+        (MEMBER.format(GROUP, "b1", 0, 0), "a group that has members has one owner", GROUP),
         ("UPDATE device SET cursor = 4", "no device's cursor is beyond", "b1 d"),
     ],
 )
