@@ -39,7 +39,7 @@ class _Blocks(Struct, frozen=True, kw_only=True):
 
 read_contacts = msgspec.json.Decoder(_Contacts).decode
 read_blocks = msgspec.json.Decoder(_Blocks).decode
-_read_state = msgspec.json.Decoder(ContactState).decode
+read_state = msgspec.json.Decoder(ContactState).decode
 
 
 def all_contacts(ask: Callable[[str | None], _Contacts]) -> list[Contact]:
@@ -75,7 +75,7 @@ class Contacts:
         """Ask to be contacts, with a word to say who asks. Where they have asked already, both are from now on; the
         answer's `state` says so.
         """
-        return self._asking.about("contact.request", user, _read_state, text=text)
+        return self._asking.about("contact.request", user, read_state, text=text)
 
     def accept(self, user: str) -> Pending[Done]:
         """Say yes to a request."""

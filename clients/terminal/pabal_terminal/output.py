@@ -72,6 +72,7 @@ class Output:
         for part in parts:
             words, style = (part, "") if isinstance(part, str) else part
             text.append(clean(words), style=style)
+        text.rstrip()
         self._console.print(text, soft_wrap=True)
         self.stream.flush()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pabal_client.contacts import all_blocks, all_contacts, read_blocks, read_contacts
+from pabal_client.contacts import all_blocks, all_contacts, read_blocks, read_contacts, read_state
 from pabal_client.looking import read_presence
 from pabal_terminal.asking import asking
 from pabal_terminal.output import Output
@@ -17,8 +17,13 @@ _WIDTH = 12
 def contact_request(
     user: str, text: str | None = None, *, profile_path: Path | None = None, output: Output | None = None
 ) -> None:
-    """Ask to be contacts. Raises: TerminalError."""
-    _about("contact.request", user, "asked {user} to be a contact", profile_path, output, text=text)
+    """Ask to be contacts; where they have asked already, both are from now on. Raises: TerminalError."""
+    name = user.removeprefix("@")
+    with asking(profile_path) as asker:
+        state = asker.ask("contact.request", read_state, user=name, text=text).state
+    if output is not None:
+        words = f"{name} is a contact" if state == "accepted" else f"asked {name} to be a contact"
+        output.done(words, user=name, state=state)
 
 
 def contact_accept(user: str, *, profile_path: Path | None = None, output: Output | None = None) -> None:

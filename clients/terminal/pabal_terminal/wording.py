@@ -77,7 +77,9 @@ def _without_text(message: Message) -> str:
     if message.body is not None:
         return msgspec.json.encode(message.body).decode()
     if message.action is not None:
-        about = message.user or message.name or message.mode
+        given = (message.user, message.name, message.role, message.history, message.posting)
+        about = " ".join(word for word in given if word) if message.action != "joined" else message.user
+        about = about or message.mode
         return f"({message.action})" if about is None else f"({message.action}: {about})"
     return f"({message.kind or message.type})"
 
