@@ -144,7 +144,7 @@ def test_groups_are_made_and_changed_with_as_many_statements_whatever_their_numb
         check_group_create(source, GroupCreate(id=f"g{n}", name="x", members=["bob"])) for n in range(size)
     ]
     assert all(b'"ok":true' in outcome for outcome in store.commit(Batch(creates)).outcomes)
-    assert len(statements) == 11
+    assert len(statements) == 10
     for request, number in ((GroupAdd, 13), (GroupRemove, 12)):
         statements.clear()
         changes = [
