@@ -1,6 +1,7 @@
 """A raw MQTT client: it sends what it is told, right or wrong, and hands over what it gets."""
 
 import asyncio
+import contextlib
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -55,8 +56,10 @@ class RawClient:
         )
 
     async def raw(self, data: bytes) -> None:
+        """As much of it as the server takes: it may close the connection over the beginning of it."""
         self.writer.write(data)
-        await self.writer.drain()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.drain()
 
     async def next(self, wait: float = WAIT) -> Any:
         """The next packet. Raises: Closed, TimeoutError."""
