@@ -115,6 +115,8 @@ class ReadStatements:
         self.deleting = text("SELECT user_id FROM account WHERE state = 'deleting' ORDER BY user_id")
         self.acquainted = text(
             "SELECT other_id FROM contact WHERE user_id = :user"
+            # Whoever was blocked may have the other side of it still. All contacts are looked through, once.
+            " UNION SELECT user_id FROM contact WHERE other_id = :user"
             " UNION SELECT blocked_id FROM block WHERE user_id = :user"
         )
         self.told_of_contacts = text(
