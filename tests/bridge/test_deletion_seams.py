@@ -14,6 +14,7 @@ from bridge.commands import ChangeMember, Command, CreateGroup, DropMember
 from bridge.eraser import Eraser
 from bridge.store import maintenance, meta
 from bridge.store.lease import NullLease
+from bridge.store.live_store import LiveStore
 from bridge.store.read_store import ReadStore
 from bridge.store.relay_store import Batch, RelayStore
 from bridge.store.tables import account, contact, direct_message, member, mention
@@ -219,3 +220,21 @@ async def test_nobody_is_mentioned_by_it_any_longer_and_it_by_nobody(harness, en
     assert [row["mentions"] for row in listed] == [2]
     assert broken(engine) == []
     assert msgspec.json.encode(listed).decode().count("hers") == 0
+
+
+async def test_how_far_it_had_read_is_nobodys_business_once_what_it_had_chosen_is_gone(
+    harness, engine, delete
+):
+    await ask(harness, "bob", id="1", to="alice", text="secretly read")
+    await ask(harness, "alice", id="r", op="read", conv="alice~bob", message_id=1)
+    with engine.begin() as connection:
+        hides = update(account).where(account.c.user_id == "alice").values(privacy='{"read_receipts":false}')
+        connection.execute(hides)
+    before = (await ask(harness, "bob", id="h", op="history", conv="alice~bob"))["receipts"]
+    assert before == [{"user": "alice", "delivered": 1}, {"user": "bob", "delivered": 1, "read": 1}]
+    delete("alice")
+    await erased(engine)
+    after = (await ask(harness, "bob", id="i", op="history", conv="alice~bob"))["receipts"]
+    assert after == [{"user": "bob", "delivered": 1, "read": 1}]
+    found = LiveStore(engine).circle([(ConvId("alice~bob"), UserId("alice"))])
+    assert found.silent == {"alice"}
