@@ -97,6 +97,8 @@ class Eraser:
         """Raises: Unavailable, and then it has to be begun again."""
         # The server that was told of the deletion may have ended before it did this.
         self._outbound.forget(user, None)
+        # A batch that still found the account active is committed before this one, and then looked through as well.
+        await self._commit(EraseContacts(user, ()))
         after = ""
         while page := await self._read(partial(_conversations, user, after)):
             for conv, present, head in page:

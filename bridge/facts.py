@@ -91,7 +91,8 @@ class Facts:
     conversations: dict[ConvId, Conversation] = field(default_factory=dict)
     known: dict[Key, Known] = field(default_factory=dict)
     accounts: set[UserId] = field(default_factory=set)
-    # Who may have to own a group after its owner: admins first, and those who are in it for longest.
+    # Who may have to own a group after its owner: whoever can get in, admins first, and those who are in it for
+    # longest. Not all of them are gone at the end of the batch, unless nobody is left.
     heirs: dict[ConvId, list[UserId]] = field(default_factory=dict)
     heads: dict[UserId, int] = field(default_factory=dict)
     read_upto: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)

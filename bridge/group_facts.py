@@ -1,6 +1,5 @@
 """What a batch has to know of groups beyond their members' roles, and what it changes there."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -109,7 +108,3 @@ def want_group(keys: GroupWanted, command: GroupCommand) -> None:
             keys.joins.append((code, user, device, request_id))
         case _:
             pass
-
-
-def by_code(invites: Iterable[Invite]) -> dict[str, Invite]:
-    return {invite.code: invite for invite in invites}

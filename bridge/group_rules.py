@@ -148,6 +148,7 @@ def admit(batch: Batch, command: ChangeMember, state: Conversation, roles: dict[
     _begin_reading(batch, conv, user, message_id)
     facts.latest_join[conv] = max(first, facts.latest_join.get(conv, 0))
     batch.plan.roles.pop((conv, user), None)
+    let_speak(batch, conv, user, role)
     batch.plan.member_changes.append(JoinRow(conv, user, message_id, role, state.ordinal, first))
     tell(batch, command, state, update, [user])
     if state.is_large:
@@ -155,6 +156,12 @@ def admit(batch: Batch, command: ChangeMember, state: Conversation, roles: dict[
     elif len(roles) > batch.small_limit:
         _switch(batch, command, state, roles)
     return answer(command, message_id, batch.ts, dup=False)
+
+
+def let_speak(batch: Batch, conv: ConvId, user: UserId, role: str) -> None:
+    """Whoever runs a group is not silenced, or would be silent again when one is no admin any more."""
+    if role != MEMBER and batch.facts.group.silenced.pop((conv, user), None) is not None:
+        batch.plan.group.silenced[conv, user] = None
 
 
 def _begin_reading(batch: Batch, conv: ConvId, user: UserId, message_id: int) -> None:

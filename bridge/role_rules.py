@@ -2,7 +2,7 @@
 
 from bridge.commands import ChangeMember
 from bridge.entries import Batch, again, answer
-from bridge.group_rules import ADMIN, MEMBER, OWNER, change_member
+from bridge.group_rules import ADMIN, MEMBER, OWNER, change_member, let_speak
 from bridge.member_entries import note, tell, the_group
 from pabal.errors import Conflict, Forbidden
 from pabal.ids import ConvId, UserId
@@ -51,6 +51,4 @@ def give(batch: Batch, conv: ConvId, user: UserId, role: Role) -> None:
     """This member has that role from now on; whoever asked was allowed to."""
     batch.facts.roles[conv][user] = role
     batch.plan.roles[conv, user] = role
-    if role != MEMBER and batch.facts.group.silenced.pop((conv, user), None) is not None:
-        # Or one would be silent again when one is no admin any more.
-        batch.plan.group.silenced[conv, user] = None
+    let_speak(batch, conv, user, role)

@@ -9,7 +9,9 @@ import msgspec
 from sqlalchemy import Connection, TextClause, text
 
 from bridge.commands import EndErasure, EraseContacts, EraseEntries, EraseInbox, Erasure, ForgetEvents
+from bridge.plan import Extra
 from bridge.store import audit_log
+from bridge.store.dialect import Dialect, rows
 from bridge.store.people_store import PeopleStatements
 from pabal.ids import UserId, is_direct
 
@@ -19,9 +21,7 @@ _RANGE: Final = "conv_id = :conv AND message_id > :after AND message_id <= :upto
 
 
 class ErasureStatements:
-    """Of both dialects."""
-
-    def __init__(self, people: PeopleStatements) -> None:
+    def __init__(self, d: Dialect, people: PeopleStatements) -> None:
         self.people = people
         self.hidden = text("DELETE FROM hidden_message WHERE user_id = :user")
         tables = ("direct_message", "group_message")
@@ -36,6 +36,17 @@ class ErasureStatements:
             "DELETE FROM reaction WHERE conv_id = :conv AND target > :after AND target <= :upto"
             " AND user_id = :user"
         )
+        self.mentioning = text(
+            f"SELECT message_id, extra FROM group_message WHERE {_RANGE} AND type = 'message' AND extra IS NOT NULL"
+        )
+        self.mentions = text(
+            "DELETE FROM mention WHERE (conv_id, user_id, message_id) IN"
+            f" (SELECT {d.fields('text', 'text', 'bigint')} FROM {d.each('rows')})"
+        )
+        self.named = text(
+            "DELETE FROM mention WHERE conv_id = :conv AND user_id = :user"
+            " AND message_id > :after AND message_id <= :upto"
+        )
         self.inbox_ends = text("SELECT head, min_seq FROM inbox_head WHERE user_id = :user")
         self.inbox = text("DELETE FROM inbox WHERE user_id = :user AND seq < :keep")
         self.min_seq = text("UPDATE inbox_head SET min_seq = :keep WHERE user_id = :user")
@@ -48,6 +59,8 @@ def write(connection: Connection, sql: ErasureStatements, command: Erasure, ts: 
         case EraseEntries(user=user, conv=conv, after=after, upto=upto):
             table = "direct_message" if is_direct(conv) else "group_message"
             piece = {"user": user, "conv": conv, "after": after, "upto": upto}
+            if not is_direct(conv):
+                _erase_mentions(connection, sql, piece)
             connection.execute(sql.contents[table], {**piece, "ts": ts})
             connection.execute(sql.emoji[table], {**piece, "left": _NO_REACTION})
             connection.execute(sql.reactions, piece)
@@ -62,6 +75,18 @@ def write(connection: Connection, sql: ErasureStatements, command: Erasure, ts: 
         case ForgetEvents(before_ts=before, limit=limit):
             return audit_log.forget_old(connection, before, limit)
     return 0
+
+
+def _erase_mentions(connection: Connection, sql: ErasureStatements, piece: dict[str, object]) -> None:
+    """Who was named by what goes, and where the user was named. While `extra` still says by what."""
+    named = [
+        (piece["conv"], name, message_id)
+        for message_id, extra in connection.execute(sql.mentioning, piece)
+        for name in msgspec.json.decode(extra, type=Extra).mentions
+    ]
+    if named:
+        connection.execute(sql.mentions, {"rows": rows(named)})
+    connection.execute(sql.named, piece)
 
 
 def _erase_inbox(connection: Connection, sql: ErasureStatements, command: EraseInbox) -> int:

@@ -107,13 +107,17 @@ class _Loader:
                     facts.group.silenced[ConvId(conv), UserId(user)] = silenced
 
     def successions(self, facts: Facts, keys: Wanted) -> None:
-        """Those of whom one may have to own the group."""
+        """Those of whom one may have to own the group: one more than can leave it in this batch."""
         for conv in sorted(keys.successions):
-            found = self._connection.execute(self._sql.load_heirs, {"conv": conv}).all()
-            facts.heirs[conv] = [UserId(user) for user, _role, _visible_from in found]
-            for user, role, visible_from in found:
-                facts.roles.setdefault(conv, {}).setdefault(UserId(user), role)
-                facts.visible_from.setdefault((conv, UserId(user)), visible_from)
+            leaving = sum(1 for of, _user in keys.members if of == conv)
+            asked = {"conv": conv, "limit": leaving + 1}
+            for name, role, visible_from, silenced in self._connection.execute(self._sql.load_heirs, asked):
+                user = UserId(name)
+                facts.heirs.setdefault(conv, []).append(user)
+                facts.roles.setdefault(conv, {}).setdefault(user, role)
+                facts.visible_from.setdefault((conv, user), visible_from)
+                if silenced is not None:
+                    facts.group.silenced[conv, user] = silenced
 
 
 def _is_large(facts: Facts, conv: ConvId) -> bool:

@@ -85,6 +85,16 @@ RULES = (
         " WHERE coalesce(d.type, g.type, '') <> 'message' LIMIT :limit",
     ),
     Rule(
+        "whatever names somebody is a message of a group",
+        "SELECT n.user_id || ' ' || n.conv_id || ' ' || n.message_id FROM mention n LEFT JOIN group_message g"
+        " ON g.conv_id = n.conv_id AND g.message_id = n.message_id"
+        " WHERE coalesce(g.type, '') <> 'message' LIMIT :limit",
+    ),
+    Rule(
+        "no link was used more often than it may be",
+        "SELECT code FROM invite WHERE used > uses LIMIT :limit",
+    ),
+    Rule(
         "nobody has read beyond a conversation's head",
         "SELECT m.conv_id || ' ' || m.user_id FROM member m JOIN conversation c ON c.conv_id = m.conv_id"
         " WHERE m.read_upto > c.head OR m.delivered_upto > c.head LIMIT :limit",

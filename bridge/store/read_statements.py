@@ -84,7 +84,9 @@ class ReadStatements:
             f"SELECT user_id, {d.greatest}(delivered_upto, read_upto), read_upto FROM member"
             " WHERE conv_id = :conv AND to_id IS NULL AND (user_id = :viewer"
             " OR EXISTS (SELECT 1 FROM conversation WHERE conv_id = :conv AND mode = 'small'))"
-            " ORDER BY user_id LIMIT 500"
+            # What they had chosen and whom they had blocked is not known any more.
+            " AND NOT EXISTS (SELECT 1 FROM account AS a WHERE a.user_id = member.user_id"
+            " AND a.state IN ('deleting', 'deleted')) ORDER BY user_id LIMIT 500"
         )
         self.sharing = SharingStatements(d)
         self.mentions = text(
@@ -115,6 +117,8 @@ class ReadStatements:
         self.deleting = text("SELECT user_id FROM account WHERE state = 'deleting' ORDER BY user_id")
         self.acquainted = text(
             "SELECT other_id FROM contact WHERE user_id = :user"
+            # Whoever was blocked may have the other side of it still. All contacts are looked through, once.
+            " UNION SELECT user_id FROM contact WHERE other_id = :user"
             " UNION SELECT blocked_id FROM block WHERE user_id = :user"
         )
         self.told_of_contacts = text(

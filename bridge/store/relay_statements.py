@@ -40,12 +40,16 @@ class RelayStatements:
             f" FROM {d.each('keys')} CROSS JOIN member AS m"
             f" WHERE m.conv_id = {d.field(0)} AND m.user_id = {d.field(1)} AND m.to_id IS NULL"
         )
+        # Whoever cannot get in could not run the group either.
         self.load_heirs = text(
-            "SELECT user_id, role, visible_from FROM member WHERE conv_id = :conv AND to_id IS NULL"
-            " AND role <> 'owner' ORDER BY CASE role WHEN 'admin' THEN 0 ELSE 1 END, from_id, user_id LIMIT 5"
+            "SELECT m.user_id, m.role, m.visible_from, m.silenced_until FROM member AS m"
+            " LEFT JOIN account AS a ON a.user_id = m.user_id"
+            " WHERE m.conv_id = :conv AND m.to_id IS NULL AND m.role <> 'owner'"
+            " ORDER BY CASE a.state WHEN 'active' THEN 0 ELSE 1 END,"
+            " CASE m.role WHEN 'admin' THEN 0 ELSE 1 END, m.from_id, m.user_id LIMIT :limit"
         )
         self.people = PeopleStatements(d)
-        self.erasure = ErasureStatements(self.people)
+        self.erasure = ErasureStatements(d, self.people)
         self.load_heads = text(f"SELECT user_id, head FROM inbox_head WHERE user_id {d.among('keys')}")
         self.load_read = text(
             f"SELECT m.conv_id, m.user_id, m.read_upto, {d.greatest}(m.delivered_upto, m.read_upto)"

@@ -14,7 +14,8 @@ Pairs = frozenset[tuple[UserId, UserId]]
 class SharingStatements:
     def __init__(self, d: Dialect) -> None:
         self.privacy: TextClause = text(
-            f"SELECT user_id, privacy FROM account WHERE user_id {d.among('keys')} AND privacy IS NOT NULL"
+            f"SELECT user_id, privacy FROM account WHERE user_id {d.among('keys')}"
+            " AND (privacy IS NOT NULL OR state IN ('deleting', 'deleted'))"
         )
         self.blocks: TextClause = text(
             f"SELECT user_id, blocked_id FROM block WHERE user_id {d.among('keys')}"
@@ -22,9 +23,11 @@ class SharingStatements:
 
 
 def silent(connection: Connection, sql: SharingStatements, users: Collection[UserId]) -> frozenset[UserId]:
-    """Those who keep how far they have read to themselves."""
+    """Those who keep how far they have read to themselves, and those who are gone, with whatever they had chosen."""
     found = connection.execute(sql.privacy, {"keys": rows(sorted(users))}) if users else ()
-    return frozenset(UserId(user) for user, kept in found if not privacy.parse(kept).read_receipts)
+    return frozenset(
+        UserId(user) for user, kept in found if kept is None or not privacy.parse(kept).read_receipts
+    )
 
 
 def apart(connection: Connection, sql: SharingStatements, users: Collection[UserId]) -> Pairs:

@@ -87,6 +87,15 @@ def test_a_sound_database_breaks_no_rule(file):
         ("DELETE FROM group_message", "every message that an inbox points to", "b1 seq 3"),
         ("UPDATE member SET read_upto = 3", "nobody has read beyond", "a1~b1 b1"),
         (MEMBER.format(GROUP, "b1", 0, 0), "a group that has members has one owner", GROUP),
+        (f"INSERT INTO mention VALUES ('{GROUP}', 'b1', 2)", "whatever names somebody", f"b1 {GROUP} 2"),
+        (
+            (
+                "INSERT INTO invite (code, conv_id, created_by, device, digest, created_ts, uses, used)"
+                f" VALUES ('k', '{GROUP}', 'a1', 'd', '', 1, 1, 2)"
+            ),
+            "no link was used more often",
+            "k",
+        ),
         ("UPDATE device SET cursor = 4", "no device's cursor is beyond", "b1 d"),
     ],
 )
