@@ -84,6 +84,12 @@ class Scene(Harness):
         return (await self.ask(by, asked))["conv"]
 
 
+@pytest.fixture(autouse=True)
+def _written_when_a_test_says_so(monkeypatch):
+    """However slow the machine, no step of it is done beside those of the test."""
+    monkeypatch.setattr(presence, "FLUSH_S", 3600.0)
+
+
 @pytest.fixture
 async def scene(url):
     made = Scene(url)
