@@ -84,6 +84,13 @@ class Scene(Harness):
         return (await self.ask(by, asked))["conv"]
 
 
+@pytest.fixture(autouse=True)
+def _written_when_a_test_says_so(monkeypatch):
+    """However slow the machine, no step of it is done beside those of the test, and the last one to its end."""
+    monkeypatch.setattr(presence, "FLUSH_S", 3600.0)
+    monkeypatch.setattr(presence, "STOP_S", 60.0)
+
+
 @pytest.fixture
 async def scene(url):
     made = Scene(url)

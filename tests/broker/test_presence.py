@@ -112,7 +112,7 @@ async def test_a_delayed_will_is_told_when_it_is_due_and_not_to_who_is_back(worl
     assert [note[0] for note in notes] == ["came", "left", "will"]
     second = await world.device("alice:phone", level=p.LEVEL_5, clean=False, will=will, properties=kept)
     second.cut()
-    await until(lambda: len(notes) == 5)
+    await until(lambda: len(notes) >= 5)  # more where this machine stood still until the will was due
     third = await world.device("alice:phone", level=p.LEVEL_5, clean=False, properties=kept)
     await third.publish(STATUS, AWAY, 1)
     assert [note[0] for note in notes[3:]][-2:] == ["came", "said"]

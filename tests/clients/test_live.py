@@ -126,7 +126,10 @@ def test_the_session_ends_them_with_the_connection(online):
     assert [effect.value.on for effect in online.session.disconnected()] == [False]
 
 
-def test_handlers_hear_who_types_and_who_has_read(broker, open_client):
+def test_handlers_hear_who_types_and_who_has_read(broker, open_client, monkeypatch):
+    # However slow the machine, this is one sign that holds, and one that is said.
+    monkeypatch.setattr(pabal_client.live, "TYPING_SECONDS", 3600.0)
+    monkeypatch.setattr(pabal_client.live, "SAY_AGAIN_SECONDS", 3600.0)
     told, others = queue.Queue(), queue.Queue()
     client = open_client(on_live=told.put, on_event=others.put)
     client.wait_online(60)

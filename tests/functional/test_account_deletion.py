@@ -70,9 +70,8 @@ def test_a_deletion_that_is_killed_in_the_middle_is_finished_by_the_next_server(
     server._environment["PABAL_FAULTS"] = "kill:after_commit:4"
     server.begin()
     assert server.process is not None
-    assert server.process.wait(120) == -9
-    server.process.stdout.close()
-    server.process = None
+    server.process.wait(120)
+    assert server.stop() == -9
     assert state(server, "alice") == "deleting"
     [(left,)] = rows(server, "SELECT count(*) FROM direct_message WHERE text IS NOT NULL")
     assert 0 < left < MESSAGES

@@ -100,14 +100,26 @@ def test_a_damaged_file_is_unavailable_and_over_when_it_is_whole_again(start_ser
     people = town(server)
     assert people.all_say("ok")
     file = server.data / "pabal.sqlite3"
-    with closing(sqlite3.connect(file)) as connection:
-        # Now nobody has a page of it in mind.
-        wait_for(lambda: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
-    before = len(said(server))
-    whole = file.read_bytes()
-    with file.open("r+b") as pages:
-        pages.seek(4096)
-        pages.write(b"\xff" * (len(whole) - 4096))
+    log = file.with_name(f"{file.name}-wal")
+    with closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as connection:
+
+        def is_still() -> bool:
+            """Nobody has a page of it in mind, and nobody commits until this transaction ends."""
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] != 0:
+                return False
+            connection.execute("BEGIN IMMEDIATE")
+            if log.stat().st_size == 0:
+                return True
+            connection.execute("ROLLBACK")
+            return False
+
+        wait_for(is_still)
+        before = len(said(server))
+        whole = file.read_bytes()
+        with file.open("r+b") as pages:
+            pages.seek(4096)
+            pages.write(b"\xff" * (len(whole) - 4096))
+        connection.execute("ROLLBACK")
     for _ in range(2):
         assert people.all_say("unavailable")
     refused = people.alice.http.get("/sync", params={"after": 0})

@@ -67,7 +67,8 @@ def test_it_says_one_line_serves_and_stops_with_0_leaving_nothing_behind(start_s
     assert len(members) >= 3
     assert server.stop(number) == 0
     assert len(server.stdout) == 1
-    assert not any(alive(pid) for pid in members)
+    # A process that was killed at last is gone a moment after its server.
+    wait_for(lambda: not any(alive(pid) for pid in members), "the last of its processes to go")
     assert (server.data / "pabal.lock").read_text() == ""
     assert "Traceback" not in server.log.read_text()
 

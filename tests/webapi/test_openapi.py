@@ -16,6 +16,7 @@ NOT_SAID = [checks.positive_data_acceptance, checks.negative_data_rejection]
 EXAMPLES = 10
 
 
+@pytest.mark.timeout(900)  # some thousand requests
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_whatever_is_asked_is_answered_as_the_description_says(open_web, mode):
     web = open_web(rate_limits=False)
