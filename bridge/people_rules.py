@@ -115,9 +115,10 @@ def _request(batch: Batch, command: ChangeContact) -> State:
     if theirs in {"requested", "accepted"}:
         # Both want it, whoever asked first.
         return _both_accept(batch, user, other)
-    if mine == "requested":
+    if mine == "requested" and theirs == "received":
         return mine
-    if people.counts[user, "requested"] >= MAX_REQUESTED:
+    # What was asked before a block that has ended is still on this side, and gone from the other.
+    if people.counts[user, "requested"] - (mine == "requested") >= MAX_REQUESTED:
         raise TooLarge(f"at most {MAX_REQUESTED} open requests; take one back first", field="user")
     if people.counts[other, "received"] >= MAX_RECEIVED:
         raise TooLarge(f"{other!r} has too many open requests", field="user")

@@ -195,6 +195,7 @@ class Reads:
         messages = snapshot.messages((c, i) for c, i in keys if c is not None and i is not None)
         targets = _targets(snapshot, messages.values())
         _hide(snapshot, user, messages, targets)
+        _withhold(snapshot, user, messages, targets)
         made = []
         for row in found:
             message = messages.get((row.conv_id or "", row.message_id or 0))
@@ -244,6 +245,20 @@ def _hide(snapshot: Snapshot, user: UserId, *found: dict[tuple[str, int], update
         for rows in found:
             if key in rows:
                 rows[key] = rows[key]._replace(text=None, body=None, hidden=True)
+
+
+def _withhold(snapshot: Snapshot, user: UserId, *found: dict[tuple[str, int], updates.StoredMessage]) -> None:
+    """Leave nothing of what messages were made to say after this user had left their group."""
+    edited = {
+        key
+        for rows in found
+        for key, row in rows.items()
+        if row.edited_ts is not None and not ids.is_direct(ConvId(key[0]))
+    }
+    for key in snapshot.edited_unseen(user, edited) if edited else ():
+        for rows in found:
+            if key in rows:
+                rows[key] = rows[key]._replace(text=None, body=None)
 
 
 def _items(

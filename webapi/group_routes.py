@@ -33,12 +33,12 @@ class GroupRoutes:
             ("POST", "/v1/groups", self.create_group, made, g.CreateGroupBody),
             ("GET", _GROUP, self.show_group, {200: g.GroupBody}, g.MembersQuery),
             ("PATCH", _GROUP, self.update_group, done, g.UpdateGroupBody),
-            ("DELETE", _GROUP, self.dissolve_group, done, None),
+            ("DELETE", _GROUP, self.dissolve_group, done, g.IdQuery),
             ("GET", f"{_GROUP}/members", self.list_members, {200: g.MembersBody}, g.MembersQuery),
             ("PUT", _MEMBER, self.put_member, done, g.MemberBody),
-            ("DELETE", _MEMBER, self.remove_member, done, None),
+            ("DELETE", _MEMBER, self.remove_member, done, g.IdQuery),
             ("PUT", f"{_MEMBER}/mute", self.silence_member, done, g.SilenceBody),
-            ("DELETE", f"{_MEMBER}/mute", self.unsilence_member, done, None),
+            ("DELETE", f"{_MEMBER}/mute", self.unsilence_member, done, g.IdQuery),
             ("POST", f"{_GROUP}/invites", self.make_invite, {201: g.InvitedBody}, g.InviteBody),
             ("GET", f"{_GROUP}/invites", self.list_invites, {200: g.InvitesBody}, None),
             ("DELETE", f"{_GROUP}/invites/<code>", self.end_invite, {204: None}, None),
@@ -53,8 +53,8 @@ class GroupRoutes:
                 view,
                 answers,
                 tag="groups",
-                body=None if method == "GET" else asked,
-                query=asked if method == "GET" else None,
+                body=None if method in {"GET", "DELETE"} else asked,
+                query=asked if method in {"GET", "DELETE"} else None,
                 refuses=(403, 404, 409),
                 # All that these bodies say has a default.
                 may_be_empty=method == "PUT" or "/invites" in path,
@@ -89,7 +89,7 @@ class GroupRoutes:
 
     def dissolve_group(self, call: Call) -> Answer:
         """Everybody is told, and then nobody is a member."""
-        return self._committed(call, m.GroupDissolve(conv=group_of(call.path["conv"])))
+        return self._committed(call, m.GroupDissolve(id=call.query.id, conv=group_of(call.path["conv"])))
 
     def list_members(self, call: Call) -> Answer:
         """The members of a group, by name."""
@@ -104,7 +104,8 @@ class GroupRoutes:
 
     def remove_member(self, call: Call) -> Answer:
         """One member less; oneself: leave."""
-        return self._committed(call, m.GroupRemove(conv=group_of(call.path["conv"]), user=_user(call)))
+        conv = group_of(call.path["conv"])
+        return self._committed(call, m.GroupRemove(id=call.query.id, conv=conv, user=_user(call)))
 
     def silence_member(self, call: Call) -> Answer:
         """This member may not write, until then or for good."""
@@ -116,9 +117,8 @@ class GroupRoutes:
 
     def unsilence_member(self, call: Call) -> Answer:
         """This member may write again."""
-        return self._committed(
-            call, m.GroupMute(conv=group_of(call.path["conv"]), user=_user(call), remove=True)
-        )
+        conv = group_of(call.path["conv"])
+        return self._committed(call, m.GroupMute(id=call.query.id, conv=conv, user=_user(call), remove=True))
 
     def make_invite(self, call: Call) -> Answer:
         """A code by which others join."""

@@ -59,6 +59,12 @@ class JoinBody(Struct, frozen=True, kw_only=True):
     id: m.RequestIdText | None = None
 
 
+class IdQuery(Struct, frozen=True, kw_only=True):
+    """A request without a body has its id here."""
+
+    id: m.RequestIdText | None = None
+
+
 class MembersQuery(Struct, frozen=True, kw_only=True):
     """Those after this name."""
 

@@ -48,6 +48,12 @@ class ReadStatements:
             f"SELECT h.conv_id, h.message_id FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
             f" WHERE h.user_id = :user AND h.conv_id = {d.field(0)} AND h.message_id = {d.field(1, 'bigint')}"
         )
+        self.edited_unseen = text(
+            f"SELECT p.conv_id, {d.field(1, 'bigint')} FROM {d.each('keys')} CROSS JOIN member AS p"
+            f" WHERE p.user_id = :user AND p.conv_id = {d.field(0)} AND (p.visible_from > {d.field(1, 'bigint')}"
+            " OR p.to_id IS NOT NULL AND EXISTS (SELECT 1 FROM group_message AS e WHERE e.conv_id = p.conv_id"
+            f" AND e.message_id > p.to_id AND e.type = 'edited' AND e.target = {d.field(1, 'bigint')}))"
+        )
         self.hidden_above = text(
             f"SELECT h.conv_id, count(*) FROM {d.each('keys')} CROSS JOIN hidden_message AS h"
             f" WHERE h.user_id = :user AND h.conv_id = {d.field(0)} AND h.message_id > {d.field(1, 'bigint')}"

@@ -77,6 +77,14 @@ class Snapshot:
         asked = {"user": user, "keys": rows(list(keys))}
         return {(conv, message_id) for conv, message_id in self._connection.execute(self._sql.hidden, asked)}
 
+    def edited_unseen(self, user: UserId, keys: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Which of these messages of groups, all edited, may say what was said while this user was no member: edited
+        after the user's last entry there, or from before the time as a member that counts now.
+        """
+        asked = {"user": user, "keys": rows(list(keys))}
+        found = self._connection.execute(self._sql.edited_unseen, asked)
+        return {(conv, message_id) for conv, message_id in found}
+
     def hidden_above(self, user: UserId, keys: Iterable[tuple[str, int]]) -> dict[str, int]:
         """How many messages above the number beside it this user has hidden, for conversations that have any."""
         asked = {"user": user, "keys": rows(list(keys))}

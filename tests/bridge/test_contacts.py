@@ -107,6 +107,20 @@ async def test_a_request_is_taken_back_or_refused_by_removing(harness, who):
     assert (await ask(harness, "alice", "request", "bob", "again"))["state"] == "requested"
 
 
+async def test_a_request_from_before_a_block_that_has_ended_is_made_again_by_asking_again(
+    harness, monkeypatch
+):
+    monkeypatch.setattr(people_rules, "MAX_REQUESTED", 1)
+    await ask(harness, "alice", "request", "bob", text="first")
+    for op in ("block.add", "block.remove"):
+        assert (await harness.ask("bob", {"op": op, "id": op, "user": "alice"}))["ok"] is True
+    assert (await listed(harness, "alice"), await listed(harness, "bob")) == ([("bob", "requested")], [])
+    assert (await ask(harness, "alice", "request", "bob", "q2", text="second"))["state"] == "requested"
+    assert await listed(harness, "bob") == [("alice", "received")]
+    assert told(harness, "bob")[-1] == ("received", "alice")
+    assert (await ask(harness, "bob", "accept", "alice"))["state"] == "accepted"
+
+
 async def test_a_contact_ends_for_both(harness):
     await befriend(harness, "alice", "bob")
     harness.broker.reviewed.clear()

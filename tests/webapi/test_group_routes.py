@@ -156,6 +156,19 @@ def test_the_owner_dissolves_a_group(people):
         assert people.call(user, "GET", "/conversations")["conversations"] == []
 
 
+def test_what_is_taken_away_twice_under_one_id_is_done_once(people):
+    conv = people.group("bob", "carol")
+    people.call("alice", "PUT", f"/groups/{conv}/members/bob/mute")
+    for path in (f"/groups/{conv}/members/bob/mute", f"/groups/{conv}/members/bob", f"/groups/{conv}"):
+        first = people.call("alice", "DELETE", f"{path}?id={len(path)}")
+        assert first["dup"] is False
+        assert people.call("alice", "DELETE", f"{path}?id={len(path)}") == first | {"dup": True}
+    other = people.group("bob")
+    people.call("bob", "DELETE", f"/groups/{other}/members/bob?id=leave")
+    assert people.call("bob", "DELETE", f"/groups/{other}/members/bob?id=leave")["dup"] is True
+    people.refused("alice", "DELETE", f"/groups/{other}?id=", code="bad_request", says="id")
+
+
 def test_links_are_made_listed_used_and_taken_back(people):
     conv = people.group("bob", "carol")
     made = people.call("alice", "POST", f"/groups/{conv}/invites", {"uses": 1, "id": "i"}, expect=201)
