@@ -273,7 +273,7 @@ async def test_a_long_way_is_looked_through_step_by_step(chat, monkeypatch):
 
 
 async def test_a_database_that_does_not_answer_for_a_while_makes_receipts_late_and_loses_none(
-    chat, monkeypatch
+    chat, monkeypatch, caplog
 ):
     from bridge import receipts  # noqa: PLC0415
     from pabal.errors import Unavailable  # noqa: PLC0415
@@ -302,6 +302,8 @@ async def test_a_database_that_does_not_answer_for_a_while_makes_receipts_late_a
             await read(chat, "bob", 3)
             await until_heard(chat, "alice", user="bob", delivered=3, read=3)
     assert failed == ["arrivals", "arrivals", "circle", "circle"]
+    assert caplog.text.count("receipts wait") == 2, "once for each time that it was away"
+    assert caplog.text.count("receipts go on") >= 1
 
 
 async def test_a_device_that_only_receives_reads_and_acknowledges_and_one_that_only_sends_does_not(chat):
