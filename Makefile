@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The first of these that is 3.11 or newer makes the environment.
 PYTHONS := $(PYTHON) python3.11 python3 python3.12 python3.13 python3.14
-WORKERS ?= 3
+WORKERS ?= 4
 SECONDS ?= 60
 SEED ?= 1
 
@@ -21,7 +21,7 @@ run: $(VENV)/.installed ## Install into .venv and start the server (ARGS="--http
 	@exec $(BIN)/pabal serve $(ARGS)
 
 test: $(VENV)/.installed-test cov ## Run all tests, after holding pabal/ to full branch coverage
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 cov: $(VENV)/.installed-test ## Every branch of pabal/ is taken by its own tests
 	@rm -f .coverage .coverage.*
