@@ -18,7 +18,6 @@ from bridge.commands import (
 from bridge.group_commands import (
     DissolveGroup,
     EndInvite,
-    GroupCommand,
     JoinByInvite,
     MakeInvite,
     MuteConversation,
@@ -251,9 +250,9 @@ def _want_people(keys: Wanted, command: ChangeContact | ChangeBlock | MakeReport
     want_people(keys.people, command, direct=is_direct)
 
 
-def _want_settings(keys: Wanted, command: GroupCommand) -> None:
-    if isinstance(command, MuteConversation | JoinByInvite):
-        return
+def _want_settings(
+    keys: Wanted, command: UpdateGroup | DissolveGroup | SilenceMember | MakeInvite | EndInvite
+) -> None:
     keys.conversations.add(command.conv)
     keys.accounts.add(command.user)
     keys.members.add((command.conv, command.user))

@@ -64,8 +64,8 @@ class Relay:
         faults: Faults = NO_FAULTS,
         live: Live = NULL_LIVE,
     ) -> None:
-        """`live` is told what others may hear that is kept nowhere. `on_lost` is called, in the loop, when another server has taken the database over: nothing is committed
-        here any more.
+        """`live` is told what others may hear that is kept nowhere. `on_lost` is called, in the loop, when another
+        server has taken the database over: nothing is committed here any more.
         """
         self._reads = reads
         self._readers = readers
