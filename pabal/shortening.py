@@ -55,13 +55,7 @@ def _may_cut(text: str, at: int) -> bool:
     """Whether a character ends before `at`, which is inside of the text."""
     before, after = text[at - 1], text[at]
     code, last = ord(after), ord(before)
-    if (
-        after == _JOINER
-        or before == _JOINER
-        or unicodedata.category(after) in _MARKS
-        or code in _SKINS
-        or code in _TAGS
-    ):
+    if _JOINER in (after, before) or unicodedata.category(after) in _MARKS or code in _SKINS or code in _TAGS:
         return False
     if code in _VOWELS_AND_FINALS or (code in _LEADING_CONSONANTS and last in _LEADING_CONSONANTS):
         return not (last in _LEADING_CONSONANTS or last in _VOWELS_AND_FINALS or last in _SYLLABLES)
