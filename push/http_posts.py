@@ -41,7 +41,7 @@ class HttpPosts:
         rules: EndpointRules,
         *,
         context: ssl.SSLContext | None = None,
-        patience: Patience = Patience(),  # noqa: B008 -- it is frozen
+        patience: Patience = Patience(),
         http2: bool = True,
     ) -> None:
         self._patience = patience
