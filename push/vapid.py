@@ -88,7 +88,7 @@ class Vapid:
 
         until = int(now) + TOKEN_S
         # Fresh claims for each: nothing is shared that a library could write into.
-        token = sign({"aud": audience, "exp": until, "sub": self._subject}, self._key)  # type: ignore[no-untyped-call] -- py-vapid has no types
+        token = sign({"aud": audience, "exp": until, "sub": self._subject}, self._key)  # type: ignore[no-untyped-call]  # py-vapid has no types
         header = f"vapid t={token},k={self._public}"
         if len(self._headers) >= _MOST_TOKENS:
             self._headers.pop(next(iter(self._headers)))
