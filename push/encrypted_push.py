@@ -81,6 +81,9 @@ class EncryptedPush:
             return answers.unanswered(failure)
         return self._outcome(reply)
 
+    async def close(self) -> None:
+        await self._posts.close()
+
     def _outcome(self, reply: Reply) -> Outcome:
         if answers.is_good(reply):
             return Sent(f"{reply.status} {reply.headers.get('location', '')[:200]}".rstrip())

@@ -29,4 +29,4 @@ class UnifiedPush:
         return await self._sending.send(subscription, notification, {"urgency": urgency(notification)})
 
     async def close(self) -> None:
-        """What it sends through is others' to close."""
+        await self._sending.close()

@@ -25,4 +25,4 @@ class WebPush:
         return await self._sending.send(subscription, notification, headers)
 
     async def close(self) -> None:
-        """What it sends through is others' to close."""
+        await self._sending.close()

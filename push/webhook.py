@@ -87,7 +87,7 @@ class Webhook:
         return Refused(reply.told())
 
     async def close(self) -> None:
-        """What it sends through is others' to close."""
+        await self._posts.close()
 
 
 def signature(secret: bytes, push_id: str, moment: int, body: bytes) -> str:
