@@ -14,6 +14,7 @@ from cli import output
 from cli.commands import (
     account,
     bench,
+    bridge,
     broker,
     client,
     db,
@@ -59,6 +60,7 @@ def root(
 
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
+app.command("bridge", epilog=serve.EPILOG)(bridge.bridge)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")

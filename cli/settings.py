@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from bridge.decide import SMALL_LIMIT
 from bridge.entries import MAX_MEMBERS
 from bridge.store.engine import is_sqlite, normal_url, shown
+from broker.external import endpoint
 from pabal.messages import MAX_PACKET_BYTES
 
 PREFIX = "PABAL_"
@@ -106,6 +107,16 @@ def _database(value: object) -> object:
     return normal_url(text)
 
 
+def _broker_url(value: object) -> object:
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError(endpoint.EXPECTED)  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    endpoint.parse(text)
+    return text
+
+
 def _not_yet(value: object) -> object:
     if value is None:
         return None
@@ -187,6 +198,23 @@ class Settings(BaseSettings):
     )
     redis_url: Annotated[Secret | None, BeforeValidator(_not_yet)] = _setting(
         None, "Not available yet.", "nothing at all: Redis is not available yet, leave it out"
+    )
+    mqtt_url: Annotated[Secret | None, BeforeValidator(_broker_url)] = _setting(
+        None, "Another MQTT broker, for `pabal bridge`.", endpoint.EXPECTED
+    )
+    mqtt_password_file: OptionalFile = _setting(
+        None, "The password for mqtt_url, in a file of its own.", "a file that only its owner may read"
+    )
+    mqtt_ca: OptionalFile = _setting(
+        None,
+        "CA certificates by which mqtts is trusted; by default those of the system.",
+        "a PEM file that can be read",
+    )
+    mqtt_client_id: str = _setting(
+        "pabal-bridge",
+        "Client id of the bridge at that broker, the same for the one that stands by.",
+        "a client id of 1 to 64 letters, digits, '-' and '_'",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
     )
     rate_limits: Switch = _setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
     request_rate: int = _number(50, "Requests a second that one user may make.", low=1, high=1_000_000)

@@ -7,8 +7,8 @@ logins and topics; what it cannot know about a device is looked up in `broker.ex
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +29,6 @@ from pabal.presence import read_status
 
 if TYPE_CHECKING:
     from bridge.ports import Inbound, OutboxReader, Presence, Source
-    from bridge.relay import Relay
     from broker.external.endpoint import Endpoint
 
 logger = logging.getLogger("pabal.external")
@@ -43,7 +42,10 @@ FILTERS: Final = (
     (f"{topics.ROOT}status/#", True),
 )
 _AGAIN_S: Final = (0.2, 5.0)
-_TAKEN_OVER_S: Final = 5.0
+# A connection that lasts no longer than this was ended by somebody who will do so again.
+_SHORT_S: Final = 2.0
+_SHORT_PAUSE_S: Final = 5.0
+_REDO: Final = "to be brought again what could not be kept"
 # After how long the broker is made to bring again what was not kept, first and at most.
 _REDO_S: Final = (1.0, 30.0)
 _DRAIN_S: Final = 5.0
@@ -66,20 +68,22 @@ class ExternalBroker:
         self,
         endpoint: "Endpoint",
         *,
-        relay: "Relay",
+        inbound: "Inbound",
+        published: Callable[[int], None],
         presence: "Presence",
         outbox: "OutboxReader",
         accounts: Standing,
         options: Options | None = None,
     ) -> None:
+        """`published` is told up to which batch the broker has all updates."""
         self._endpoint = endpoint
-        self._inbound: Inbound = relay
+        self._inbound = inbound
         self._presence = presence
         self._accounts = accounts
         self._options = options or Options()
         self.figures = Figures()
         self._sending = Sending()
-        self.courier = Courier(self._sending, outbox, relay.published)
+        self.courier = Courier(self._sending, outbox, published)
         self._rights = Rights(accounts)
         self._shown = Shown(self._sending)
         self._incoming = Incoming(self._sending.acknowledge, self._on_unkept)
@@ -101,6 +105,11 @@ class ExternalBroker:
     def connected(self) -> bool:
         """The broker is there, and we are subscribed."""
         return self._sending.attached
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait for their turn."""
+        return self._sending.queued
 
     async def start(self) -> None:
         """Connect and subscribe; the bridge has been started. Raises: LinkError."""
@@ -141,17 +150,21 @@ class ExternalBroker:
         await self._rights.stop()
 
     async def _keep(self, link: Link) -> None:
+        loop = asyncio.get_running_loop()
+        since = loop.time()
         while True:
             why = await link.ended
             self._unlink()
-            if "taken over" in why.lower():
+            logger.warning("the connection to %s ended: %s", self._endpoint, why)
+            # Two bridges of one client id would throw each other out without end.
+            if why != _REDO and loop.time() - since < _SHORT_S:
                 logger.warning(
-                    "another client has connected to %s as %s", self._endpoint, self._options.client_id
+                    "if another client uses the client id %s, give one of both another (mqtt_client_id)",
+                    self._options.client_id,
                 )
-                await asyncio.sleep(_TAKEN_OVER_S)
-            else:
-                logger.warning("the connection to %s ended: %s", self._endpoint, why)
+                await asyncio.sleep(_SHORT_PAUSE_S)
             link = self._link = await self._connect_again()
+            since = loop.time()
             logger.warning("connected to %s again", self._endpoint)
 
     async def _connect_again(self) -> Link:
@@ -304,7 +317,7 @@ class ExternalBroker:
         self._redo = None
         self._redone_at = asyncio.get_running_loop().time()
         if self._link is not None:
-            self._link.close("to be brought again what could not be kept")
+            self._link.close(_REDO)
 
     # -- bridge.ports.Outbound
 
@@ -370,35 +383,3 @@ def _form(payload: bytes, kind: str | None) -> Format:
         return Format(kind)
     except ValueError:
         return codec.sniff(payload)
-
-
-async def check(endpoint: "Endpoint", client_id: str) -> None:
-    """Whether one is let in there, without touching the session of a bridge. Raises: LinkError."""
-    for level in (5, 4):
-        link = Link(endpoint, client_id, Deaf(), level=level)
-        try:
-            await link.open()
-        except WrongVersion:
-            if level == 4:  # noqa: PLR2004 -- MQTT 3.1.1
-                raise
-        else:
-            return
-        finally:
-            link.close()
-
-
-def stranger(endpoint: "Endpoint") -> "Endpoint":
-    """The same place, for somebody without a name."""
-    return replace(endpoint, username=None, password=None)
-
-
-class Deaf:
-    """A listener that does not listen."""
-
-    def arrived(
-        self, topic: str, payload: bytes, packet_id: int, *, retained: bool, kind: str | None
-    ) -> None:
-        """Nobody asked."""
-
-    def acknowledged(self, packet_id: int, refusal: str | None) -> None:
-        """Nobody waits."""

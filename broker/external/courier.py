@@ -37,7 +37,8 @@ class Courier:
         *,
         page: int = PAGE,
     ) -> None:
-        """`published` is told up to which batch the broker has everything."""
+        """`published` is told up to which batch the broker has everything. `sent` counts updates."""
+        self.sent = 0
         self._sending = sending
         self._outbox = outbox
         self._published = published
@@ -103,7 +104,9 @@ class Courier:
             self._keeps_up = not found and self._told <= self._sent_upto
 
     def _send(self, number: int, deliveries: Sequence[tuple[UserId, Sequence[tuple[int, bytes]]]]) -> None:
-        batch = self._ledger.begin(number, sum(len(updates) for _, updates in deliveries))
+        count = sum(len(updates) for _, updates in deliveries)
+        batch = self._ledger.begin(number, count)
+        self.sent += count
         self._sent_upto = number
         done = partial(self._done, batch)
         publish = self._sending.publish

@@ -104,6 +104,8 @@ class Link:
         self._parser = Parser(_LARGEST_PACKET, TopicMemory(), level=level)
         self._unread = b""
         self._next_id = _FIRST_ID
+        # What the broker said before it closed the connection.
+        self._why = ""
         self._pipe: Pipe | None = None
         self._fd = -1
         self._misc: asyncio.TimerHandle | None = None
@@ -204,7 +206,7 @@ class Link:
             if not asked.done():
                 asked.cancel()
         if not self.ended.done():
-            self.ended.set_result(why)
+            self.ended.set_result(self._why or why)
 
     # -- what is sent
 
@@ -354,7 +356,8 @@ class Link:
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         # Not at once: paho is in the midst of it.
-        self._loop.call_soon(self._end, str(reason))
+        self._why = str(reason)
+        self._loop.call_soon(self._end, self._why)
 
 
 def _refusal(reason: ReasonCode, endpoint: Endpoint) -> LinkError:

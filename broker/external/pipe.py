@@ -24,6 +24,7 @@ class Pipe:
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        self._is_tcp = connected.family in {socket.AF_INET, socket.AF_INET6}
         self._partial = b""
         self._incoming = b""
         self._read = 0
@@ -88,7 +89,7 @@ class Pipe:
                 data = self._socket.recv(_CHUNK)
             except _WAITS:
                 break
-            if _QUICKACK is not None:
+            if _QUICKACK is not None and self._is_tcp:
                 # A broker that gathers small writes sends the next one when it hears of the last: at once, and not
                 # when this side's kernel gets round to it (40 ms). It has to be said again after every read.
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)

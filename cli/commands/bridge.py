@@ -1,0 +1,40 @@
+"""`pabal bridge`: Pabal behind another MQTT broker."""
+
+from cli import bridge as root
+from cli import logs, output
+from cli.flags import Flags, with_settings
+
+SETTINGS = (
+    "mqtt_url",
+    "mqtt_password_file",
+    "mqtt_ca",
+    "mqtt_client_id",
+    "data",
+    "database_url",
+    "metrics",
+    "rate_limits",
+    "request_rate",
+    "request_burst",
+    "inbox_keep_days",
+    "inbox_keep_updates",
+    "audit_keep_days",
+    "small_group_limit",
+    "max_group_members",
+    "recall_seconds",
+    "max_packet_bytes",
+    "log_level",
+    "log_format",
+)
+
+
+@with_settings(*SETTINGS)
+def bridge(flags: Flags) -> None:
+    """Run the bridge to another MQTT broker.
+
+    It commits what devices send through that broker, and publishes what others are to get. A second one on the same PostgreSQL stands by, and takes over when the first is gone. docs/brokers.md says what the broker has to do.
+    """
+    loaded = flags.load()
+    for warning in loaded.warnings:
+        output.warning(warning)
+    logs.configure(loaded.settings.log_level, loaded.settings.log_format)
+    root.run(loaded.settings)
