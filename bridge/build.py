@@ -236,17 +236,10 @@ def restore(database_url: str, witness: Path, *, because: str) -> str:
 
 @contextmanager
 def open_reads(database_url: str, *, pool_size: int = READERS) -> Iterator[Reads]:
-    """Reading alone, for a process beside the one that commits, which was started before.
-
-    Raises: errors.Unavailable if the database cannot be used.
-    """
-    with answering():
-        engine = open_engine(database_url, read_only=True, pool_size=pool_size)
-        epoch = meta.epoch(engine)
-    if epoch is None:
-        raise AssertionError("the committing process has made one")
+    """Reading alone, for a process beside the one that commits. Nothing is connected yet."""
+    engine = open_engine(database_url, read_only=True, pool_size=pool_size)
     try:
-        yield Reads(ReadStore(engine), epoch)
+        yield Reads(ReadStore(engine), None)
     finally:
         engine.dispose()
 

@@ -165,6 +165,11 @@ def keys(settings: Settings) -> Keyring:
     return Keyring.open(settings.keys, now=now_s(), token_ttl_s=settings.access_token_seconds)
 
 
+def existing_keys(settings: Settings) -> Keyring:
+    """Those that the process which commits has made. Raises: KeyFileError."""
+    return Keyring.existing(settings.keys, settings.access_token_seconds)
+
+
 @contextmanager
 def accounts_with(keyring: Keyring, settings: Settings, pool_size: int) -> Iterator[Accounts]:
     """The same on a database that was looked at before; nothing is connected yet."""

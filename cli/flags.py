@@ -18,6 +18,13 @@ _OF_WEBAPI = frozenset(
         "cors_origins", "web_threads", "web_waits", "web_connections", "proxies",
     }
 )  # fmt: skip
+WEBAPI = (
+    "data", "http", "relay", "relay_ca", "service_secret", "service_secret_file", "keys_file",
+    "database_url", "database_url_file", "redis_url", "redis_url_file", "public_mqtt", "public_ws",
+    "rate_limits", "request_rate", "request_burst", "login_failures_per_minute", "signups_per_hour",
+    "access_token_seconds", "refresh_token_days", "max_packet_bytes", "cors_origins", "web_threads", "web_waits",
+    "web_connections", "proxies", "log_level", "log_format",
+)  # fmt: skip
 BROKER = tuple(name for name in Settings.model_fields if name not in _OF_WEBAPI)
 _METAVAR = {
     "data": "DIR",
@@ -39,7 +46,7 @@ _METAVAR = {
     "redis_url": "URL",
     "redis_url_file": "FILE",
     "keys_file": "FILE",
-    "relay": "URL",
+    "relay": "URL,URL",
     "relay_ca": "FILE",
     "service_secret": "SECRET",
     "service_secret_file": "FILE",

@@ -132,6 +132,21 @@ def _shared_secret(value: object) -> object:
     return text
 
 
+def _relays(value: object) -> object:
+    urls = _listed(value)
+    if not isinstance(urls, list):
+        raise ValueError("no list")  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    kinds = set()
+    for url in urls:
+        kind, found, address = str(url).partition("://")
+        if not found or kind not in {"mqtt", "mqtts"} or not Address.parse(address).port:
+            raise ValueError("no URL")
+        kinds.add(kind)
+    if len(kinds) > 1:
+        raise ValueError("of two kinds")
+    return urls
+
+
 AddressField = Annotated[Address, NoDecode, BeforeValidator(Address.parse), PlainSerializer(str)]
 OptionalAddress = Annotated[
     Address | None, NoDecode, BeforeValidator(_address_or_off), PlainSerializer(_address_text)
@@ -139,6 +154,7 @@ OptionalAddress = Annotated[
 OptionalFile = Annotated[Path | None, BeforeValidator(_named)]
 Switch = Annotated[bool, BeforeValidator(_on_or_off)]
 Origins = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Relays = Annotated[list[str], NoDecode, BeforeValidator(_relays)]
 Plugins = Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_table)]
 Secret = Annotated[SecretStr, PlainSerializer(_revealed)]
 
@@ -218,11 +234,10 @@ class Settings(BaseSettings):
         "The keys that sign access tokens, the same for all processes; without it, keys.json in the data folder.",
         "a file in a folder",
     )
-    relay: str | None = _setting(
-        None,
-        "The broker that pabal webapi asks; pabal serve needs none.",
-        "mqtt://HOST:PORT or mqtts://HOST:PORT",
-        pattern=r"^mqtts?://(\[[^\]/\s]+\]|[^:/\s\[\]]+):[0-9]{1,5}$",
+    relay: Relays = _setting(
+        [],
+        "The broker that pabal webapi asks, and after a comma those that may take over from it.",
+        "mqtt://HOST:PORT or mqtts://HOST:PORT; several of one kind separated by commas",
     )
     relay_ca: OptionalFile = _setting(
         None, "CA certificates for a relay with mqtts; without it, those of the machine.", "a PEM file"
