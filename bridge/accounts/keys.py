@@ -99,6 +99,11 @@ class Keyring:
 
         Raises: KeyFileError if it is not there, or as `open`.
         """
+        if not path.exists():
+            raise KeyFileError(
+                f"the key file {path} is not there",
+                "name the broker's with keys_file: it is made when the broker starts for the first time",
+            )
         ring = cls(path, token_ttl_s)
         ring.signing()
         return ring

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import threading
@@ -135,3 +136,36 @@ def test_a_disk_that_takes_no_new_file_leaves_the_old_keys(tmp_path, monkeypatch
         ring.rotate(START)
     assert (tmp_path / FILE_NAME).read_bytes() == before
     assert not list(tmp_path.glob(".keys.json.[0-9a-f]*"))
+
+
+def test_a_file_of_any_name_is_a_keyring_that_all_who_read_it_share(tmp_path):
+    path = tmp_path / "shared" / "signing.json"
+    with pytest.raises(KeyFileError, match="is not there"):
+        Keyring.existing(path)
+    ring = Keyring.open(path, now=START)
+    reader = Keyring.existing(path)
+    assert reader.signing().kid == ring.signing().kid
+    fresh = ring.rotate(START)
+    assert reader.signing().kid == fresh
+    assert sorted(one.name for one in path.parent.iterdir()) == [".signing.json.lock", "signing.json"]
+
+
+def test_in_a_folder_that_cannot_be_written_the_file_is_used_as_it_is(tmp_path, monkeypatch):
+    path = tmp_path / FILE_NAME
+    kid = Keyring.open(path, now=START).signing().kid
+    before = path.read_bytes()
+
+    def refuse(*_arguments, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        ring = Keyring.open(path, now=START + 10**8)
+        with pytest.raises(KeyFileError, match="Read-only file system"):
+            ring.rotate(START)
+        with pytest.raises(KeyFileError, match="Read-only file system"):
+            Keyring.open(tmp_path / "other.json", now=START)
+    assert ring.signing().kid == kid
+    assert path.read_bytes() == before
+    fresh = Keyring.open(path, now=START).rotate(START)
+    assert ring.signing().kid == fresh
