@@ -25,6 +25,7 @@ from cli.commands import (
     people,
     serve,
     user,
+    webapi,
 )
 from cli.errors import CliError, SettingsError
 from pabal.errors import PabalError
@@ -60,7 +61,8 @@ def root(
 
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
-app.command("bridge", epilog=serve.EPILOG)(bridge.bridge)
+app.command("webapi")(webapi.webapi)
+app.command("bridge")(bridge.bridge)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")

@@ -1,31 +1,33 @@
-"""Secrets in files of their own, as container engines and systemd hand them out."""
+"""Secrets that are given as files, such as those that Docker mounts."""
 
-import stat
 from pathlib import Path
+from typing import Final
 
+from bridge.accounts.exposure import is_exposed
 from cli.errors import SettingsError
 
-_MOST_BYTES = 4096
+_LONGEST: Final = 64 * 1024
 
 
-def read(name: str, file: Path) -> str:
-    """What is in it, without the line's end. `name` is the setting's.
+def read(setting: str, file: Path) -> str:
+    """The secret, without spaces and line ends around it. `setting` is the one that names the file.
 
-    Raises: SettingsError if it cannot be read, is empty, or is for all to read.
+    Raises: SettingsError for a file that cannot be read or can be read by anybody, and for one without a secret.
     """
+    said = f"{setting} = '{file}'"
     try:
-        mode = file.stat().st_mode
-        text = file.read_bytes()[: _MOST_BYTES + 1].decode()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "no text"
+        with file.open("rb") as opened:
+            content = opened.read(_LONGEST + 1)
+    except OSError as error:
         raise SettingsError(
-            f"{name} = {str(file)!r} cannot be read ({why}); expected a file with the secret"
+            f"{said} cannot be read ({error.strerror}); expected a file with the secret"
         ) from None
-    if mode & (stat.S_IROTH | stat.S_IWOTH):
-        raise SettingsError(
-            f"{name} = {str(file)!r} can be read by anybody; expected a file of mode 600 or 640"
-        )
-    secret = text.rstrip("\r\n")
-    if not secret or len(text) > _MOST_BYTES:
-        raise SettingsError(f"{name} = {str(file)!r} holds no secret; expected one line with it")
+    if is_exposed(file):
+        raise SettingsError(f"{said} can be read by anybody; expected a file of mode 600 or 640")
+    try:
+        secret = content.decode().strip()
+    except UnicodeDecodeError:
+        secret = ""
+    if not secret or len(content) > _LONGEST:
+        raise SettingsError(f"{said} has no secret in it; expected one line of text")
     return secret

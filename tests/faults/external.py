@@ -144,27 +144,32 @@ class Laboratory:
 
     def __init__(self, folder: Path, pairs: int) -> None:
         self.mosquitto = Mosquitto(folder)
-        self.bridge = RoleProcess(
-            folder / "bridge.log", "bridge", "--mqtt-url", self.mosquitto.url, "--data", str(folder / "data")
-        )
+        self.bridge: RoleProcess | None = None
         self.pairs = [(f"s{number}", f"r{number % max(1, pairs // 2)}") for number in range(pairs)]
         self._folder = folder
 
     def start(self, make_accounts: Callable[[Path, list[str]], None]) -> None:
         self.mosquitto.start()
         make_accounts(self._folder / "data", sorted({name for pair in self.pairs for name in pair}))
-        self.bridge.start()
+        self._bridge()
+
+    def _bridge(self) -> None:
+        arguments = ("--mqtt-url", self.mosquitto.url, "--data", str(self._folder / "data"), "--metrics=off")
+        self.bridge = RoleProcess(self._folder / "bridge.log", "bridge", *arguments)
+        self.bridge.await_ready()
 
     async def kill_bridge(self) -> None:
-        await asyncio.to_thread(self.bridge.kill)
-        await asyncio.to_thread(self.bridge.start)
+        assert self.bridge is not None
+        await asyncio.to_thread(self.bridge.close)
+        await asyncio.to_thread(self._bridge)
 
     async def kill_mosquitto(self) -> None:
         await asyncio.to_thread(self.mosquitto.kill)
         await asyncio.to_thread(self.mosquitto.start)
 
     def close(self) -> None:
-        self.bridge.kill()
+        if self.bridge is not None:
+            self.bridge.close()
         self.mosquitto.close()
 
 

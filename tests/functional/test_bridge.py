@@ -7,6 +7,7 @@ import sys
 import time
 
 import external
+import httpx2
 import pytest
 from external import Laboratory, Sender, connected, inbox, judge, make_accounts, run
 from mosquitto import MISSING, OPEN, PROGRAM, Mosquitto
@@ -45,18 +46,19 @@ def mosquitto(tmp_path):
 
 @pytest.fixture
 def bridge(tmp_path):
+    """`bridge(url, *more)` starts one over a data folder of its own, which ends with the test."""
     made = []
 
-    def give(url: str, *more: str) -> RoleProcess:
-        log = tmp_path / f"bridge{len(made)}.log"
-        made.append(
-            RoleProcess(log, "bridge", "--mqtt-url", url, "--data", str(tmp_path / f"data{len(made)}"), *more)
-        )
+    def start(url: str, *more: str) -> RoleProcess:
+        number = len(made)
+        data = str(tmp_path / f"data{number}")
+        arguments = ("--mqtt-url", url, "--data", data, "--metrics=127.0.0.1:0", *more)
+        made.append(RoleProcess(tmp_path / f"bridge{number}.log", "bridge", *arguments))
         return made[-1]
 
-    yield give
+    yield start
     for one in made:
-        one.kill()
+        one.close()
 
 
 def test_nothing_accepted_is_lost_when_mosquitto_and_the_bridge_are_killed_under_load(lab):
@@ -71,10 +73,9 @@ def test_a_standby_takes_over_within_seconds_and_nothing_is_lost(tmp_path, postg
     database = postgres.fresh()
     broker = mosquitto()
     more = ("--database-url", database)
-    first, second = bridge(broker.url, *more), bridge(broker.url, *more)
     _accounts_in(database, tmp_path / "data0", ["alice", "bob"])
-    first.start()
-    second.begin()
+    first = bridge(broker.url, *more).await_ready()
+    second = bridge(broker.url, *more)
 
     async def scenario() -> None:
         sender = Sender(broker.port, "alice", "bob")
@@ -88,7 +89,7 @@ def test_a_standby_takes_over_within_seconds_and_nothing_is_lost(tmp_path, postg
         await sender.send("alice 6")
         took = time.monotonic() - before
         await sender.send("alice 7")
-        assert second.ready().startswith(f"pabal ready broker={broker.url}")
+        second.await_ready()
         items = await inbox(broker.port, "bob")
         await sender.close()
         assert judge(items, [sender]) == []
@@ -97,7 +98,7 @@ def test_a_standby_takes_over_within_seconds_and_nothing_is_lost(tmp_path, postg
         assert took < 30
 
     asyncio.run(scenario())
-    assert second.end() == 0
+    assert second.stop() == 0
     engine = open_engine(database, read_only=True)
     assert [finding for finding in maintenance.check(engine) if finding.breaches] == []
     engine.dispose()
@@ -116,9 +117,8 @@ def _accounts_in(database: str, data, users: list[str]) -> None:
 
 def test_a_mosquitto_without_persistence_costs_nothing_accepted_and_is_told_of(mosquitto, bridge, tmp_path):
     broker = mosquitto("allow_anonymous true\npersistence false\n")
-    role = bridge(broker.url)
     make_accounts(tmp_path / "data0", ["alice", "bob"])
-    role.start()
+    role = bridge(broker.url).await_ready()
 
     async def scenario() -> None:
         sender = Sender(broker.port, "alice", "bob")
@@ -130,16 +130,15 @@ def test_a_mosquitto_without_persistence_costs_nothing_accepted_and_is_told_of(m
         assert judge(await inbox(broker.port, "bob"), [sender]) == []
 
     asyncio.run(scenario())
-    assert role.end() == 0
+    assert role.stop() == 0
     assert role.log.read_text().count("has forgotten the bridge's session") == 1
     assert "lets anybody publish in anybody's name" in role.log.read_text()
 
 
 def test_a_device_that_has_logged_out_is_refused_though_its_connection_stands(mosquitto, bridge, tmp_path):
     broker = mosquitto()
-    role = bridge(broker.url)
     make_accounts(tmp_path / "data0", ["alice", "bob"])
-    role.start()
+    bridge(broker.url).await_ready()
 
     async def scenario() -> None:
         sender = Sender(broker.port, "alice", "bob")
@@ -179,15 +178,18 @@ def test_a_wrong_password_stops_the_start_with_one_line_that_does_not_show_it(mo
     assert "refuses user bridge" in run.stderr
     assert "wrong" not in run.stderr
     assert not (tmp_path / "data").exists()
-    secret = tmp_path / "password"
-    secret.write_text("right\n")
+    secret = tmp_path / "url"
+    secret.write_text(url.replace("wrong", "right") + "\n")
     secret.chmod(0o600)
-    role = RoleProcess(
-        tmp_path / "bridge.log", "bridge", "--mqtt-url", broker.url.replace("mqtt://", "mqtt://bridge@"),
-        "--mqtt-password-file", str(secret), "--data", str(tmp_path / "data"),
-    )  # fmt: skip
-    assert role.start() == f"pabal ready broker={broker.url}"
-    assert role.end() == 0
+    more = ("--mqtt-url-file", str(secret), "--data", str(tmp_path / "data"), "--metrics=127.0.0.1:0")
+    role = RoleProcess(tmp_path / "bridge.log", "bridge", *more)
+    try:
+        bound = role.await_ready().bound
+        assert (bound["mqtt"], sorted(bound)) == (f"127.0.0.1:{broker.port}", ["health", "mqtt"])
+        assert httpx2.get(f"http://{bound['health']}/readyz", timeout=60).status_code == 200
+        assert role.stop() == 0
+    finally:
+        role.close()
 
 
 def test_the_judge_sees_what_was_lost_doubled_or_swapped():

@@ -1,88 +1,85 @@
-"""A role of the `pabal` command as a process, for tests that start and kill it."""
+"""The real `pabal ROLE` as a process, for tests of a deployment."""
 
 import os
-import signal
+import re
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-_READY_S = 120
-_STOP_S = 60
+import pytest
+
+START_S = 120
+STOP_S = 60
+SECRET = "a secret for services"
 
 
 class RoleProcess:
-    """`pabal ROLE …`; `start` returns with its ready line. What it logs is in the file `log`."""
+    """`pabal ROLE …`, with its log in a file. `bound` are its addresses by name, once it is ready."""
 
-    def __init__(self, log: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, log: Path, role: str, *arguments: str, environment: dict[str, str] | None = None
+    ) -> None:
+        self.role = role
         self.log = log
-        self._arguments = arguments
+        self.bound: dict[str, str] = {}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PABAL_")}
-        self._environment = {
-            **clean,
-            "PABAL_METRICS": "off",
-            "PABAL_RATE_LIMITS": "off",
-            **(environment or {}),
-        }
-        self.process: subprocess.Popen[str] | None = None
-        self._lines: SimpleQueue[str] = SimpleQueue()
-        self._reader: threading.Thread | None = None
-
-    def begin(self) -> "RoleProcess":
-        """Only start it: a standby is not ready before its turn."""
-        self._lines = lines = SimpleQueue()
-        with self.log.open("a") as log:
+        shared = {"PABAL_RATE_LIMITS": "off", "PABAL_SERVICE_SECRET": SECRET}
+        with log.open("a") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cli", *self._arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=self._environment,
-            )
-        self._reader = threading.Thread(target=_drain, args=(self.process, lines), daemon=True)
+                [sys.executable, "-m", "cli", role, *arguments],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file, text=True,
+                env={**clean, **shared, **(environment or {})},
+            )  # fmt: skip
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
-        return self
 
-    def ready(self, seconds: float = _READY_S) -> str:
-        """The ready line."""
+    def await_ready(self, seconds: float = START_S) -> "RoleProcess":
         try:
             line = self._lines.get(timeout=seconds)
         except Empty:
             line = ""
-        assert line.startswith("pabal ready "), (
-            f"no ready line but {line!r}; the log:\n{self.log.read_text()}"
-        )
-        return line
+        if re.fullmatch(rf"pabal {self.role} ready( \w+=\S+:\d+)+", line) is None:
+            self.close()
+            pytest.fail(f"no ready line but {line!r}; the log:\n{self.log.read_text()}")
+        self.bound = dict(part.split("=") for part in line.split()[3:])
+        return self
 
-    def start(self) -> str:
-        return self.begin().ready()
+    def port(self, name: str) -> int:
+        return int(self.bound[name].rpartition(":")[2])
+
+    def url(self, name: str = "http") -> str:
+        return f"http://{self.bound[name]}"
+
+    def stop(self) -> int:
+        """Asks it to. Returns its exit code."""
+        self.process.terminate()
+        return self._ended()
 
     def kill(self) -> None:
-        self.end(signal.SIGKILL)
+        """`kill -9`."""
+        self.process.kill()
+        self._ended()
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int | None:
-        """Returns its exit code, None if it was not running."""
-        process, self.process = self.process, None
-        if process is None:
-            return None
-        process.send_signal(number)
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        self._reader.join(STOP_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def _ended(self) -> int:
         try:
-            return process.wait(_STOP_S)
+            return self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
-        finally:
-            if self._reader is not None:
-                self._reader.join(_STOP_S)
-            if process.stdout is not None:
-                process.stdout.close()
+            self.process.kill()
+            self.process.wait()
+            pytest.fail(f"{self.role} did not stop within {STOP_S} s; the log:\n{self.log.read_text()}")
 
-
-def _drain(process: "subprocess.Popen[str]", lines: "SimpleQueue[str]") -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.put(line.rstrip("\n"))
-    lines.put("")
+    def _drain(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put("")
