@@ -36,7 +36,8 @@ class RedisServer:
         self._options = options
         self._binary = BINARIES[product]
         self._process: subprocess.Popen[bytes] | None = None
-        folder.mkdir(parents=True, exist_ok=True)
+        self.data = folder / "data"
+        self.data.mkdir(parents=True)
 
     @property
     def url(self) -> str:
@@ -48,7 +49,7 @@ class RedisServer:
         return self.url.replace("redis://", "redis+cluster://")
 
     def start(self) -> "RedisServer":
-        command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.data)]
         command += ["--save", "", "--appendonly", "no", "--logfile", str(self.folder / "log"), *self._options]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
         until(self._answers)
