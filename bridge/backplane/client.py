@@ -24,6 +24,8 @@ _REFUSALS: Final = {
     "OOM": "is full and takes no writes",
     "MOVED": "is a node of a cluster",
 }
+# Those that its operator has to mend there; the others are mended in our settings.
+_OF_THE_SERVER: Final = frozenset({"MISCONF", "OOM", "NOPERM"})
 _HINTS: Final = {
     "WRONGPASS": "set the right user and password in redis_url",
     "NOAUTH": "set the password in redis_url: redis://:PASSWORD@HOST",
@@ -51,11 +53,14 @@ class NotInstalledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What a failure means. `lasting`: nothing but an operator mends it. Neither text holds a secret."""
+    """What a failure means. `lasting`: nothing but an operator mends it; `misnamed`: in the settings. Neither text
+    holds a secret.
+    """
 
     detail: str
     hint: str
     lasting: bool
+    misnamed: bool = False
 
 
 def is_installed() -> bool:
@@ -134,20 +139,28 @@ def trouble(error: BaseException) -> Trouble:
     for one in chain:
         word = _first_word(one)
         if word in _REFUSALS:
-            return Trouble(_REFUSALS[word], _HINTS[word], lasting=True)
+            return Trouble(_REFUSALS[word], _HINTS[word], lasting=True, misnamed=word not in _OF_THE_SERVER)
     redis = _module()
     said = " ".join(str(one) for one in chain)
     if "cluster support disabled" in said or "Cluster mode is not enabled" in said:
-        return Trouble("is no cluster", "write redis:// in redis_url", lasting=True)
+        return Trouble("is no cluster", "write redis:// in redis_url", lasting=True, misnamed=True)
     if "DB index is out of range" in said:
         return Trouble(
-            "has no database of this number", "leave the number out, or give a lower one", lasting=True
+            "has no database of this number",
+            "leave the number out, or give a lower one",
+            lasting=True,
+            misnamed=True,
         )
     if any(isinstance(one, redis.exceptions.InvalidResponse) for one in chain) or "Protocol Error" in said:
-        return Trouble("answers, but not as Redis does", "see that HOST and PORT are right", lasting=True)
+        return Trouble(
+            "answers, but not as Redis does", "see that HOST and PORT are right", lasting=True, misnamed=True
+        )
     if any("CERTIFICATE_VERIFY_FAILED" in str(one) for one in chain):
         return Trouble(
-            "has a certificate that is not trusted", "give its CA: rediss://…?ssl_ca_certs=FILE", lasting=True
+            "has a certificate that is not trusted",
+            "give its CA: rediss://…?ssl_ca_certs=FILE",
+            lasting=True,
+            misnamed=True,
         )
     return Trouble(f"does not answer ({_short(error)})", "see that it runs and can be reached", lasting=False)
 

@@ -71,13 +71,14 @@ class Link:
         self._opening = threading.Lock()
         self._breaker = Breaker()
         self._client: Client | None = None
+        self._closed = False
 
     def ask(self, *words: Word) -> object:
         """As `Asking`."""
         begun = self._clock()
         with self._guard:
-            if not self._breaker.admits(begun, self._timeout_s + self._connect_s):
-                raise Away("not asked: it did not answer a moment ago")
+            if self._closed or not self._breaker.admits(begun, self._timeout_s + self._connect_s):
+                raise Away("not asked")
         try:
             answer: object = self._opened().execute_command(*words)
         except self._failures as error:
@@ -87,7 +88,8 @@ class Link:
         return answer
 
     def close(self) -> None:
-        """Calls under way fail. A second call does nothing."""
+        """Calls under way may fail, and later ones do. A second call does nothing."""
+        self._closed = True
         client, self._client = self._client, None
         if client is not None:
             client.close()

@@ -1,5 +1,6 @@
 """Everything that one process has of Redis, put together; and what it has where there is none."""
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
@@ -77,8 +78,9 @@ class NullPlane:
     mirror: Mirror = NULL_MIRROR
     figures: LinkFigures | None = None
 
-    def __init__(self) -> None:
-        self.counting = counting_here()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` tells seconds of a clock that does not go back, for what is counted."""
+        self.counting = counting_here(clock)
 
     def changed(self) -> None:
         pass

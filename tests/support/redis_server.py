@@ -51,7 +51,11 @@ class RedisServer:
     def start(self) -> "RedisServer":
         command = [self._binary, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.data)]
         command += ["--save", "", "--appendonly", "no", "--logfile", str(self.folder / "log"), *self._options]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 -- nothing in it takes a lock of ours
+        )
         until(self._answers)
         return self
 

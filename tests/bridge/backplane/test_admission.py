@@ -94,9 +94,22 @@ def test_a_password_where_none_is_set_is_told(own):
 def test_a_user_who_may_do_what_the_page_says_is_enough(own):
     """docs/redis.md has this line."""
     own.ask(
-        *"ACL SETUSER pabal on >secret ~pabal:* &pabal:* -@all".split(),
-        *"+eval +get +set +del +exists +time +hget +hset +hdel +hmget +hgetall +pexpire".split(),
-        *"+publish +subscribe +ping +info +client|setname +client|setinfo +select".split(),
+        *["ACL", "SETUSER", "pabal", "on", ">secret", "~pabal:*", "&pabal:*", "-@all"],
+        *[
+            "+eval",
+            "+get",
+            "+set",
+            "+del",
+            "+exists",
+            "+time",
+            "+hget",
+            "+hset",
+            "+hdel",
+            "+hmget",
+            "+hgetall",
+            "+pexpire",
+        ],
+        *["+publish", "+subscribe", "+ping", "+info", "+client|setname", "+client|setinfo", "+select"],
     )
     url = own.url.replace("redis://", "redis://pabal:secret@")
     found = look(url)

@@ -7,6 +7,7 @@ from bridge.backplane.address import RedisAddress
 from bridge.backplane.bells import MAX_NAMES, NEWS, ChangeBell, SharedBell, read_news
 from bridge.backplane.courier import Courier
 from bridge.backplane.link import Away
+from bridge.backplane.listener import Listener
 from bridge.backplane.plane import NullPlane, RedisPlane
 from bridge.backplane.registry import LiveBroker
 
@@ -126,7 +127,7 @@ def test_one_process_rings_and_the_others_hear_it(server):
     relay, web = planes(server, 2)
     ears = Ears()
     ears.listen(web)
-    until(lambda: (None, 1, 1) == (ears.news[0] if ears.news else 0, ears.changes, ears.pushes))
+    until(lambda: (ears.news[0] if ears.news else 0, ears.changes, ears.pushes) == (None, 1, 1))
     relay.speak(1, lambda: BROKER)
     relay.bell.news(["alice", "bob"])
     until(lambda: {"alice", "bob"} in ears.news)
@@ -134,7 +135,7 @@ def test_one_process_rings_and_the_others_hear_it(server):
     until(lambda: ears.pushes == 2)
     relay.changed()
     until(lambda: ears.changes == 2)
-    until(lambda: web.brokers())
+    until(web.brokers)
     relay.mirror.changed("alice", "online")
     until(lambda: web.states(["alice"]) == {"alice": "online"})
     for plane in (relay, web):
@@ -169,8 +170,6 @@ def test_who_listens_hears_again_after_trouble_and_is_told_that_something_may_ha
 
 
 def quick_listener(address, channels):
-    from bridge.backplane.listener import Listener
-
     return Listener(address, channels, quiet_s=0.2, dead_s=1.0)
 
 

@@ -111,10 +111,12 @@ def test_a_redis_that_was_emptied_forgives_nobody_what_this_process_has_counted(
         buckets.take("alice")
     server.ask("FLUSHALL")
     assert buckets.take("alice") > 0
-    assert SharedBuckets(link, "a", SLOW, 3).take("alice") == 0.0, "a process that has seen nothing starts afresh"
+    assert SharedBuckets(link, "a", SLOW, 3).take("alice") == 0.0, (
+        "a process that has seen nothing starts afresh"
+    )
 
 
-def test_what_this_process_refuses_costs_no_call(server, link):
+def test_what_this_process_refuses_costs_no_call(link):
     buckets = SharedBuckets(link, "a", SLOW, 1, own=LocalBuckets(SLOW, 1))
     buckets.take("alice")
     calls = link.figures.calls.count

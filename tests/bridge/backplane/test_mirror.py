@@ -125,7 +125,7 @@ def test_what_changed_while_redis_was_away_is_there_when_it_is_back(own: RedisSe
     link.close()
 
 
-def test_it_goes_by_itself_when_its_relay_says_nothing(server, link, clock):
+def test_it_goes_by_itself_when_its_relay_says_nothing(link, clock):
     mirror = SharedMirror(link, lambda: None, ttl_s=0.001, clock=clock)
     mirror.begin(7)
     mirror.changed("alice", "online")

@@ -79,7 +79,15 @@ def test_in_redis_likewise_and_others_keep_it_from_going_as_a_whole(server, link
 
 @pytest.mark.parametrize(
     "what",
-    ["", "7", "{", '{"name":"x"}', '{"name":"x","tcp":"http://evil"}', '{"name":"x","ws":"javascript:1"}', "\xff"],
+    [
+        "",
+        "7",
+        "{",
+        '{"name":"x"}',
+        '{"name":"x","tcp":"http://evil"}',
+        '{"name":"x","ws":"javascript:1"}',
+        "\xff",
+    ],
 )
 def test_what_no_client_could_connect_to_is_passed_over(server, link, what):
     registry = SharedRegistry(link)
