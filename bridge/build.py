@@ -35,6 +35,7 @@ from bridge.store.read_store import ReadStore
 from bridge.store.relay_store import RelayStore
 from bridge.store.retention import DAY_MS, Retention
 from bridge.store.writer import Writer
+from bridge.tracing import NO_TRACING, Tracing
 from bridge.witness import Seen, Witness, restored
 from pabal.ids import UserId
 from pabal.presence import Roster
@@ -74,6 +75,7 @@ class Bridge:
         readers: int = READERS,
         faults: Faults = NO_FAULTS,
         timers: Timers | None = None,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
         here on no other server can commit. `witness` is the file that remembers what was seen of the database;
@@ -127,6 +129,7 @@ class Bridge:
             on_lost=self._lost.set,
             faults=faults,
             live=self.live,
+            tracing=tracing,
         )
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)

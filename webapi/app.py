@@ -9,9 +9,11 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bridge.accounts.service import Accounts
+from bridge.tracing import NO_TRACING, Tracing
 from pabal.errors import Unavailable
-from webapi import message_routes, openapi, problems
+from webapi import message_routes, openapi, problems, watching
 from webapi.account_routes import AccountRoutes
+from webapi.figures import Figures
 from webapi.group_routes import GroupRoutes
 from webapi.limits import Limits
 from webapi.message_life_routes import MessageLifeRoutes
@@ -37,7 +39,8 @@ def _nothing() -> None:
 class Services:
     """What the application works with. `close` ends what was opened for it; `close_app` calls it.
 
-    `clock` tells seconds of a clock that does not go back, for the rate limits.
+    `clock` tells seconds of a clock that does not go back, for the rate limits. `figures` is what the relay's client
+    counts too.
     """
 
     accounts: Accounts
@@ -45,12 +48,24 @@ class Services:
     relay: RelayClient
     clock: Callable[[], float] = field(default=time.monotonic)
     close: Callable[[], None] = _nothing
+    figures: Figures = field(default_factory=Figures)
+    tracing: Tracing = NO_TRACING
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What those who watch the application look at."""
+
+    figures: Figures
+    waits: Callable[[], int]
+    relay_connected: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
     wakeups: Wakeups
     services: Services
+    figures: Figures
     closing: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -63,10 +78,11 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
         raise ValueError("settings.brokers: at least one")
     app = Flask("pabal", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    watching.install(app, services.figures, services.tracing)
     problems.install(app)
     message_routes.install_refusals(app)
     wakeups = Wakeups(services.reads.heads, max_waits=settings.max_waits, interval_s=settings.wake_interval_s)
-    app.extensions[_EXTENSION] = _Running(wakeups, services)
+    app.extensions[_EXTENSION] = _Running(wakeups, services, services.figures)
     limits = Limits(settings, services.clock)
     spec = openapi.new_spec(_version())
     api = Api(app, spec, services.accounts, limits)
@@ -90,14 +106,24 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     return app
 
 
+def watched(app: Flask) -> Watched:
+    running: _Running = app.extensions[_EXTENSION]
+    return Watched(running.figures, lambda: running.wakeups.waiting, running.services.relay.connected)
+
+
 def is_ready(app: Flask) -> bool:
     """Whether `/readyz` would say so."""
-    services: Services = app.extensions[_EXTENSION].services
     try:
-        check_ready(services.accounts, services.relay)
+        check_readiness(app)
     except Unavailable:
         return False
     return True
+
+
+def check_readiness(app: Flask) -> None:
+    """Raises: Unavailable, saying what is missing."""
+    services: Services = app.extensions[_EXTENSION].services
+    check_ready(services.accounts, services.relay)
 
 
 def stop_waiting(app: Flask) -> None:

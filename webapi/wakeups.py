@@ -45,6 +45,11 @@ class Wakeups:
         self._watcher: threading.Thread | None = None
         self._closing = threading.Event()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return self._places
+
     @contextmanager
     def place(self) -> Iterator[None]:
         """The right to wait, for as long as the block takes.

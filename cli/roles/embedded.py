@@ -11,6 +11,7 @@ from bridge.accounts.failures import FailedLogins
 from bridge.accounts.service import Accounts
 from bridge.build import Bridge
 from bridge.store.lease import Lease
+from bridge.tracing import NO_TRACING, Tracing
 from broker.build import build_broker
 from broker.server import PabalBroker
 from broker.settings import BrokerSettings
@@ -45,6 +46,7 @@ async def start(
     lease: Lease,
     services: Mapping[str, str],
     stack: contextlib.AsyncExitStack,
+    tracing: Tracing = NO_TRACING,
 ) -> Embedded:
     """Both, or neither. What `stack` gets is left in this order: the bridge drains while the broker can still
     acknowledge what is committed last; then the broker closes its connections. SIGHUP reads certificates again.
@@ -58,7 +60,7 @@ async def start(
         FailedLogins(per_minute=settings.login_failures_per_minute, enabled=settings.rate_limits),
     )
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease)
+    bridge = storage.make_bridge(settings, lease, tracing)
     broker = _make_broker(settings, bridge, authenticator, services)
     await bridge.start(broker)
     try:
