@@ -69,6 +69,7 @@ class MqttRelayClient:
         self._place = 0
         self._failures = 0
         self._told = False
+        self._failure: str | None = None
         self._up = topics.service_up(instance)
         self._down = topics.service_down(instance)
         self._timeout_s = timeout_s
@@ -104,6 +105,15 @@ class MqttRelayClient:
     def connected(self) -> bool:
         """As `webapi.ports.RelayClient`."""
         return self._subscribed.is_set()
+
+    def await_connected(self, timeout_s: float) -> bool:
+        """Whether it is within this time."""
+        return self._subscribed.wait(timeout_s)
+
+    @property
+    def failure(self) -> str | None:
+        """Why the last try to connect failed; None if none has."""
+        return self._failure
 
     def ask(self, user: UserId, device: DeviceId, request: bytes) -> bytes:
         """As `webapi.ports.RelayClient`."""
@@ -154,6 +164,7 @@ class MqttRelayClient:
     def _failed(self, why: str) -> None:
         """Told once until it is connected again."""
         self._failures += 1
+        self._failure = why
         self._draw_pause()
         if not self._told:
             where = ", ".join(f"{host}:{port}" for host, port in self._addresses)
