@@ -17,7 +17,7 @@ from flask import Flask
 
 from bridge.accounts.keys import KeyFileError
 from bridge.store.unusable import NotAdmitted, UnusableDatabase
-from cli import database, output, sockets
+from cli import backplane, database, output, sockets
 from cli.errors import CliError, SettingsError
 from cli.relay_url import Relay, relay_of
 from cli.roles import storage, watch
@@ -54,6 +54,7 @@ def run(settings: Settings) -> None:
     except (UnusableDatabase, KeyFileError) as error:
         raise CliError(f"{error.detail}; {error.hint}") from error
     check_tracing(settings)
+    backplane.check(settings)
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(sockets.listen("http", settings.http))
         metrics = watch.bind(settings, "web_metrics", 0.0)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from flask import Flask
 
 from bridge.build import open_reads
-from cli import database, logs
+from cli import backplane, database, logs
 from cli.roles.services import SERVICE
 from cli.roles.tracing import make_tracing
 from cli.roles.watch_thread import WatchThread
@@ -68,14 +68,15 @@ def make_application(
     with ExitStack() as stack:
         pool = settings.web_connections
         keyring = database.existing_keys(settings)
-        accounts = stack.enter_context(database.accounts_with(keyring, settings, pool))
+        plane = stack.enter_context(backplane.plane(settings))
+        accounts = stack.enter_context(database.accounts_with(keyring, settings, pool, changed=plane.changed))
         reads = stack.enter_context(open_reads(settings.url, pool_size=pool))
         tracing = make_tracing(settings, service, stack)
         relay.start()
         stack.callback(relay.stop)
         # From here on it is the application that closes them.
         services = Services(
-            accounts, reads, relay, close=stack.pop_all().close, figures=figures, tracing=tracing
+            accounts, reads, relay, plane, close=stack.pop_all().close, figures=figures, tracing=tracing
         )
     app = create_app(services, _web_settings(settings, tuple(brokers)))
     if metrics is not None:
