@@ -1,9 +1,12 @@
-"""Acts on what the command line or webapi changed in the database: polled, so it works across processes."""
+"""Acts on what the command line or webapi changed in the database: polled, so it works across processes, and at once
+where somebody rings.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import NamedTuple
 
 from bridge.ports import Outbound
@@ -36,15 +39,20 @@ class ChangePoller:
         readers: Executor,
         outbound: Outbound,
         on_deleted: Callable[[], None] = lambda: None,
+        on_related: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_deleted` is called, in the loop, when an account was deleted."""
+        """Called in the loop: `on_deleted` when an account was deleted, `on_related` then too, and when somebody
+        chose anew what others may.
+        """
         self._on_deleted = on_deleted
+        self._on_related = on_related
         self._store = store
         self._readers = readers
         self._outbound = outbound
         self._after = 0
         self._task: asyncio.Task[None] | None = None
         self._complained = False
+        self._woken = asyncio.Event()
 
     async def start(self) -> None:
         """From here on nothing is missed; what was changed before has nobody connected.
@@ -59,9 +67,14 @@ class ChangePoller:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def wake(self) -> None:
+        """There is something; to be called in the loop."""
+        self._woken.set()
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            self._woken.clear()
             try:
                 changes = await loop.run_in_executor(self._readers, self._poll)
             except Unavailable as error:
@@ -70,15 +83,19 @@ class ChangePoller:
                 self._recover()
                 for change in changes:
                     self._act(change)
-            await asyncio.sleep(POLL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._woken.wait()
 
     def _act(self, change: _Change) -> None:
         if change.kind == "gone":
             self._outbound.forget(change.user, change.device)
             if change.device is None:
                 self._on_deleted()
+                self._on_related()
         elif change.kind == "related":
             self._outbound.review(change.user)
+            self._on_related()
         else:
             self._outbound.kick(change.user, change.device, change.reason, change.credential)
 

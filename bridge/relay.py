@@ -14,23 +14,38 @@ from functools import partial
 
 import msgspec
 
+from bridge.backplane.bells import NULL_BELL, Bell
 from bridge.commands import Command
 from bridge.committer import Committer, Store
+from bridge.gathering import Gathering, is_mark
 from bridge.jobs import Job, Packet, Upkeep
 from bridge.lanes import Lanes
 from bridge.live import NULL_LIVE, Live
 from bridge.ports import Outbound, Source, Ticket
 from bridge.reads import Reads
-from bridge.requests import SMALL, command_of, no_collecting, read, read_one, reads_only, right_refusal
+from bridge.requests import (
+    SMALL,
+    command_of,
+    entry_of,
+    no_collecting,
+    op_of,
+    read,
+    read_one,
+    reads_only,
+    right_refusal,
+)
 from bridge.store.failures import LeaseLost
 from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.relay_store import Batch, Committed
+from bridge.tracing import NO_TRACING, Followed, Tracing
 from pabal import codec, topics
 from pabal import messages as m
 from pabal.codec import Format, Rejected
 from pabal.errors import BadRequest, PabalError, RateLimited, Unavailable
 from pabal.ids import DeviceId, UserId, parse_device, parse_user
 from pabal.ratelimit import RateLimiter
+from pabal.trace import Trace
+from pabal.trace import parse as parse_trace
 
 logger = logging.getLogger("pabal.bridge")
 
@@ -63,8 +78,10 @@ class Relay:
         stalled_s: float = STALLED_S,
         faults: Faults = NO_FAULTS,
         live: Live = NULL_LIVE,
+        tracing: Tracing = NO_TRACING,
+        bell: Bell = NULL_BELL,
     ) -> None:
-        """`live` is told what others may hear that is kept nowhere. `on_lost` is called, in the loop, when another
+        """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `on_lost` is called, in the loop, when another
         server has taken the database over: nothing is committed here any more.
         """
         self._reads = reads
@@ -74,15 +91,19 @@ class Relay:
         self._max_batch = max_batch
         self._faults = faults
         self._live = live
+        self._tracing = tracing
+        self._bell = bell
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
         self._waiting: deque[Job | Upkeep] = deque()
         self._in_flight: list[Job | Upkeep] = []
         self._lanes = Lanes()
+        self._gathering = Gathering()
         self._positions: dict[str, tuple[UserId, str, int]] = {}
         self._published_upto = 0
         self._busy = False
         self._busy_since = 0.0
+        self._handed_ns = 0
         self._stalled_s = stalled_s
         self._stopping = False
         self._on_lost = on_lost
@@ -128,15 +149,20 @@ class Relay:
 
     # -- requests ------------------------------------------------------------------------------------------
 
-    def submit(self, source: Source, payload: bytes, form: Format, ticket: Ticket) -> None:
+    def submit(
+        self, source: Source, payload: bytes, form: Format, ticket: Ticket, trace: Trace | None = None
+    ) -> None:
         if len(payload) <= SMALL:
-            self._submit(source, payload, form, ticket)
+            self._submit(source, payload, form, ticket, trace)
             return
         with no_collecting():
-            self._submit(source, payload, form, ticket)
+            self._submit(source, payload, form, ticket, trace)
 
-    def _submit(self, source: Source, payload: bytes, form: Format, ticket: Ticket) -> None:
-        reply = partial(self._reply_down, topics.down(source.user, source.device), form)
+    def _submit(
+        self, source: Source, payload: bytes, form: Format, ticket: Ticket, trace: Trace | None
+    ) -> None:
+        topic = topics.down(source.user, source.device)
+        reply = partial(self._reply_down, topic, form, None if trace is None else str(trace))
         parts = codec.split_requests(payload, form)
         if isinstance(parts, Rejected):
             self._take(source, parts, self._admission(source), Packet(ticket, 1), reply)
@@ -146,7 +172,12 @@ class Relay:
             # Reading a request costs more than refusing it, and one of 20,000 empty arrays as much memory as
             # all others together: so the limits come first, and each is let go before the next is read.
             refusal = self._admission(source)
-            self._take(source, read_one(part, form, refusal), refusal, packet, reply)
+            answer, followed = reply, None
+            if trace is not None or self._tracing.every:
+                followed = self._tracing.follow(trace)
+                if followed is not None:
+                    answer = partial(self._reply_down, topic, form, followed.header)
+            self._take(source, read_one(part, form, refusal), refusal, packet, answer, followed)
 
     def submit_service(self, instance: str, payload: bytes, ticket: Ticket) -> None:
         try:
@@ -159,7 +190,10 @@ class Relay:
             return
         request = codec.decode_request(bytes(asked.request))
         reply = partial(self._reply_service, topics.service_down(instance), asked.ref)
-        self._take(source, request, self._admission(source), Packet(ticket, 1), reply)
+        brought = None if asked.traceparent is None else parse_trace(asked.traceparent)
+        # The service gives one to its requests that have none.
+        followed = None if brought is None else self._tracing.follow(brought)
+        self._take(source, request, self._admission(source), Packet(ticket, 1), reply, followed)
 
     def _take(
         self,
@@ -168,9 +202,12 @@ class Relay:
         refusal: PabalError | None,
         packet: Packet,
         reply: Callable[[bytes], None],
+        followed: Followed | None = None,
     ) -> None:
+        if followed is not None:
+            followed.about.update(op=op_of(request), user=source.user, device=source.device)
         if isinstance(request, Rejected):
-            job = Job(source, refusal or request.error, request.re, packet, reply)
+            job = Job(source, refusal or request.error, request.re, packet, reply, followed=followed)
             # What could not be read is answered even without an id, so that somebody may find the mistake.
             if request.re is None and refusal is None:
                 reply(codec.encode(codec.refusal(None, request.error)))
@@ -178,7 +215,7 @@ class Relay:
                 packet.ticket.offend()
         else:
             refusal = refusal or right_refusal(source, request)
-            job = Job(source, refusal or request, request.id, packet, reply)
+            job = Job(source, refusal or request, request.id, packet, reply, followed=followed)
         if not self._lanes.joins(job):
             self._enter(job)
 
@@ -197,38 +234,52 @@ class Relay:
 
     def _enter(self, job: Job) -> None:
         """Into the next batch; a read opens a lane, so that what its device sends later waits for it."""
-        match job.request:
-            case request if reads_only(request) or isinstance(request, m.Typing):
-                self._lanes.open(job.source)
-                if not self._busy and not self._waiting:
-                    self._begin_read(job)
-                    return
-                self._waiting.append(job)  # it may have to see what its device just wrote
-            case PabalError():
-                # In order with what its device sent before, unless too much waits already.
-                if (not self._busy and not self._waiting) or len(self._waiting) >= 2 * self._max_waiting:
-                    self._finish(job, job.request)
-                    return
-                self._waiting.append(job)
-            case _:
-                try:
-                    job.command = command_of(job.source, job.request)
-                    job.request = _WRITE
-                except PabalError as refusal:
-                    job.request = refusal
-                self._waiting.append(job)
-        self._begin_batch()
+        request = job.request
+        if reads_only(request) or isinstance(request, m.Typing):
+            self._lanes.open(job.source)
+        elif not isinstance(request, PabalError):
+            try:
+                job.command = command_of(job.source, request)
+                job.request = _WRITE
+            except PabalError as refusal:
+                job.request = refusal
+        if job.command is None and self._needs_no_batch(job):
+            self._answer(job, None)
+            return
+        self._waiting.append(job)
+        if is_mark(job):
+            self._gather(job)
+        else:
+            self._begin_batch()
+
+    def _needs_no_batch(self, job: Job) -> bool:
+        """Whether nothing has to be committed before it: it may have to see what its device just wrote, and a refusal
+        is in order with that too, unless too much waits already.
+        """
+        if isinstance(job.request, PabalError) and len(self._waiting) >= 2 * self._max_waiting:
+            return True
+        if self._gathering.is_on:
+            return not self._gathering.has(job.source)
+        return not self._busy and not self._waiting
 
     # -- batches -------------------------------------------------------------------------------------------
 
     def _begin_batch(self) -> None:
         if self._busy or self._lost or not (self._waiting or self._positions or self._published_upto):
             return
+        self._gathering.end()
         self._busy = True
         self._busy_since = self._running_loop.time()
         self._idle.clear()
         # Whatever else arrives in this turn of the loop belongs to the same transaction.
         self._running_loop.call_soon(self._hand_over)
+
+    def _gather(self, mark: Job) -> None:
+        """Wait a moment for others like it, unless there are many already, or a batch is under way."""
+        if len(self._waiting) >= self._max_batch:
+            self._begin_batch()
+        elif not self._busy and not self._lost:
+            self._gathering.add(mark.source, self._running_loop, self._begin_batch)
 
     def _hand_over(self) -> None:
         waiting = self._waiting
@@ -239,6 +290,7 @@ class Relay:
             batch = [waiting.popleft() for _ in range(self._max_batch)]
         self._in_flight = batch
         self._busy_since = self._running_loop.time()
+        self._handed_ns = self._tracing.now_ns()
         commands = [entry.command for entry in batch if entry.command is not None]
         positions, self._positions = self._positions, {}
         upto, self._published_upto = self._published_upto, 0
@@ -250,10 +302,15 @@ class Relay:
     def _finished(self, batch: Batch, result: Committed | PabalError) -> None:
         jobs, self._in_flight = self._in_flight, []
         self._busy = False
+        followed = [job.followed for job in jobs if job.followed is not None]
+        committed_ns, handed_ns = self._tracing.now_ns(), self._handed_ns
         if isinstance(result, LeaseLost):
             self.lose()
         elif isinstance(result, PabalError):
             self._restore(batch)
+        # What stood behind this batch alone is answered after it, and needs none of its own.
+        while self._waiting and self._waiting[0].command is None:
+            jobs.append(self._waiting.popleft())
         # The committer has its next batch before this one is told to anybody.
         self._begin_now()
         outcomes = None if isinstance(result, PabalError) else iter(result.outcomes)
@@ -268,12 +325,21 @@ class Relay:
                 outcome = next(outcomes)
             self._answer(job, outcome)
         if isinstance(result, Committed):
+            replied_ns = self._tracing.now_ns()
             self._publish(result)
+            for one in followed:
+                self._tracing.step(one, "commit", handed_ns, committed_ns, batch=len(batch.commands))
+                self._tracing.step(one, "fan out", replied_ns, self._tracing.now_ns())
         if not self._busy:
             self._idle.set()
 
     def _begin_now(self) -> None:
-        if self._waiting and not self._lost:
+        if self._lost or not self._waiting:
+            return
+        if len(self._waiting) < self._max_batch and all(map(is_mark, self._waiting)):
+            for mark in filter(is_mark, self._waiting):
+                self._gather(mark)
+        else:
             self._busy = True
             self._hand_over()
 
@@ -298,6 +364,7 @@ class Relay:
 
     def _refuse_waiting(self, refusal: Unavailable) -> None:
         """Nothing of it was begun, so that it is true that nothing was kept."""
+        self._gathering.end()
         waiting, self._waiting = self._waiting, deque()
         for job in waiting:
             self._answer(job, refusal)
@@ -318,11 +385,20 @@ class Relay:
         else:
             if isinstance(outcome, bytes):
                 job.reply(outcome)
+            if job.followed is not None:
+                self._tell_done(job.followed, outcome)
             self.figures.accepted += 1
             job.packet.done(kept=True)
 
+    def _tell_done(self, followed: Followed, reply: bytes | int | None = None) -> None:
+        if isinstance(reply, bytes):
+            followed.about.update(entry_of(reply))
+        self._tracing.done(followed, "request")
+
     def _finish(self, job: Job, refusal: PabalError) -> None:
         self.figures.refuse(refusal.code)
+        if job.followed is not None:
+            self._tracing.done(job.followed, "request", refusal.code)
         if job.request_id is not None:
             job.reply(codec.encode(codec.refusal(job.request_id, refusal)))
         job.packet.done(kept=job.request_id is not None or not isinstance(refusal, Unavailable))
@@ -342,6 +418,7 @@ class Relay:
             outbound.publish(topics.room(conv), payload, 0)
         if result.deliveries:
             self._published_upto = result.batch_id
+            self._bell.news(result.deliveries)
         if result.moved or result.arrived or result.is_regrouped:
             self._live.committed(result)
 
@@ -361,6 +438,8 @@ class Relay:
             elif job.request_id is not None:  # without an id nobody would hear the answer
                 call = partial(read, self._reads, job.source.user, job.request)
                 job.reply(await self._running_loop.run_in_executor(self._readers, call))
+            if job.followed is not None:
+                self._tell_done(job.followed)
             job.packet.done(kept=True)
         except PabalError as refusal:
             self._finish(job, refusal)
@@ -378,10 +457,10 @@ class Relay:
 
     # -- answers -------------------------------------------------------------------------------------------
 
-    def _reply_down(self, topic: str, form: Format, as_json: bytes) -> None:
+    def _reply_down(self, topic: str, form: Format, trace: str | None, as_json: bytes) -> None:
         payload = as_json if form is Format.JSON else codec.to_msgpack(as_json)
         if self._outbound is not None:
-            self._outbound.publish(topic, payload, 1)
+            self._outbound.publish(topic, payload, 1, trace)
 
     def _reply_service(self, topic: str, ref: str, as_json: bytes) -> None:
         if self._outbound is not None:

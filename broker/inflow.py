@@ -4,6 +4,7 @@ A ticket stands for one inbound packet that waits for the bridge (or for the sto
 order; acknowledgements go out in the order of the packets.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from broker.answers import acknowledgement
@@ -11,9 +12,12 @@ from broker.mqtt.errors import ProtocolError
 from broker.mqtt.packets import LEVEL_5, Publish, Will
 from broker.mqtt.reasons import FAILED, Reason
 from pabal.codec import Format, sniff
+from pabal.trace import NAME as TRACEPARENT
+from pabal.trace import Trace, parse
 
 if TYPE_CHECKING:
     from broker.connection import Connection
+    from broker.mqtt.properties import Properties
     from broker.session import Session
 
 
@@ -147,7 +151,15 @@ def is_well_formed(packet: Publish | Will) -> bool:
 
 def form_of(payload: bytes, content_type: str | None) -> Format:
     """How a request is written: as its content type says, or else as its first byte does."""
-    try:
-        return Format(content_type)
-    except ValueError:
-        return sniff(payload)
+    if content_type is not None:
+        with suppress(ValueError):
+            return Format(content_type)
+    return sniff(payload)
+
+
+def trace_of(properties: "Properties") -> Trace | None:
+    """The trace context that a packet brought; of several the first counts, and what is none is passed over."""
+    for name, value in properties.user_properties:
+        if name == TRACEPARENT:
+            return parse(value)
+    return None

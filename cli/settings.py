@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bridge.accounts.keys import FILE_NAME as KEYS_FILE
+from bridge.backplane import address as redis_address
+from bridge.backplane.address import RedisAddress
 from bridge.build import READERS
 from bridge.decide import SMALL_LIMIT
 from bridge.entries import MAX_MEMBERS
@@ -112,10 +114,14 @@ def _database(value: object) -> object:
     return normal_url(text)
 
 
-def _not_yet(value: object) -> object:
+def _redis(value: object) -> object:
     if value is None:
         return None
-    raise ValueError("not available yet")
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError("no URL of Redis")  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    RedisAddress.parse(text)
+    return text
 
 
 def _revealed(secret: SecretStr | None) -> str | None:
@@ -207,6 +213,11 @@ class Settings(BaseSettings):
     metrics: OptionalAddress = _setting(
         Address("127.0.0.1", 9108), "Where Prometheus reads /metrics; off: nowhere.", f"off, or {ADDRESS}"
     )
+    web_metrics: OptionalAddress = _setting(
+        Address("127.0.0.1", 9109),
+        "Where Prometheus reads those of the web process; off: nowhere.",
+        f"off, or {ADDRESS}",
+    )
     public_mqtt: str | None = _setting(
         None,
         "MQTT address that clients are told, where it is not the one listened on.",
@@ -225,8 +236,10 @@ class Settings(BaseSettings):
         "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
     )
     database_url_file: OptionalFile = _secret_file("database_url")
-    redis_url: Annotated[Secret | None, BeforeValidator(_not_yet)] = _setting(
-        None, "Not available yet.", "nothing at all: Redis is not available yet, leave it out"
+    redis_url: Annotated[Secret | None, BeforeValidator(_redis)] = _setting(
+        None,
+        "Redis, by which several processes share limits of rate, presence and hints to look (docs/redis.md).",
+        redis_address.EXPECTED,
     )
     redis_url_file: OptionalFile = _secret_file("redis_url")
     keys_file: OptionalFile = _setting(
@@ -331,6 +344,24 @@ class Settings(BaseSettings):
         "info", "How much is logged.", "one of debug, info, warning, error"
     )
     log_format: Literal["text", "json"] = _setting("text", "How the log is written.", "text or json")
+    trace_rate: int = _number(
+        10,
+        "Requests a second that are followed in the log, of those that bring a traceparent.",
+        low=0,
+        high=10_000,
+    )
+    trace_every: int = _number(
+        0,
+        "Of the requests that bring none, every so manieth is given one; 0: none.",
+        low=0,
+        high=1_000_000_000,
+    )
+    otel_endpoint: str | None = _setting(
+        None,
+        "Collector of OpenTelemetry that is sent what is followed; needs pabal[otel].",
+        "http://HOST:PORT or https://HOST:PORT, of OTLP over HTTP",
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+    )
     web_threads: int = _number(96, "Threads that serve the REST API.", low=2, high=1_000)
     web_waits: int = _number(
         64, "Long polls that may wait at the same time; fewer than web_threads.", low=0, high=999
@@ -350,6 +381,11 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data / DATABASE_FILE}"
+
+    @property
+    def redis(self) -> RedisAddress | None:
+        """None: there is none."""
+        return None if self.redis_url is None else RedisAddress.parse(self.redis_url.get_secret_value())
 
     @property
     def is_sqlite(self) -> bool:
