@@ -11,6 +11,8 @@ from cli.exposition import Figure
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE, secret_of
+from cli.roles.tracing import check as check_tracing
+from cli.roles.tracing import make_tracing
 from cli.settings import Settings
 
 READY = ("mqtt", "ws", "mqtts", "wss", "health")
@@ -24,6 +26,7 @@ def run(settings: Settings) -> None:
     """
     secret = secret_of(settings)
     tls.check(tls.listeners(settings))
+    check_tracing(settings)
     running.run(lambda stack, stop: _run(settings, secret, stack, stop))
 
 
@@ -35,7 +38,8 @@ async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, sto
             return
         embedded.check_ports(settings, held.patience_s)
         accounts = await role.open_accounts(held.patience_s)
-        core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks)
+        tracing = make_tracing(settings, "pabal-broker", stack)
+        core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
         role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
         role.need(held.lease, accounts)
         bound = dict(core.bound)
