@@ -27,7 +27,7 @@ def nodes(tmp_path_factory):
     until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in made))
     yield made
     for node in made:
-        node.stop()
+        node.close()
 
 
 @pytest.fixture
@@ -85,4 +85,4 @@ def test_a_cluster_that_is_gone_is_one_that_is_away(tmp_path):
     until(lambda: b"cluster_state:ok" in node.ask("CLUSTER", "INFO"))
     until(lambda: buckets.take("a") == 0 and plane.figures.up)
     plane.stop()
-    node.stop()
+    node.close()
