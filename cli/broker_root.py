@@ -29,6 +29,7 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
+    await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
     await asyncio.to_thread(backplane.check, settings)
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:

@@ -32,6 +32,7 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
+    await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
     await asyncio.to_thread(backplane.check, settings)
     # Left in the opposite order: the web process first, because it asks the relay.

@@ -54,7 +54,7 @@ def make_application(settings: Settings, relay: MqttRelayClient, brokers: Sequen
         plane = stack.enter_context(backplane.plane(settings))
         pool = settings.web_connections
         keyring = database.existing_keys(settings)
-        accounts = stack.enter_context(database.accounts_with(keyring, settings, pool, plane.changed))
+        accounts = stack.enter_context(database.accounts_with(keyring, settings, pool, changed=plane.changed))
         reads = stack.enter_context(open_reads(settings.url, pool_size=pool))
         relay.start()
         stack.callback(relay.stop)
