@@ -112,7 +112,7 @@ async def _start(
     storage.act_on_changes(bridge, plane)
     # Another broker is not ours to send clients to: webapi has its address.
     plane.speak(bridge.generation)
-    stack.callback(plane.stop)
+    stack.push_async_callback(asyncio.to_thread, plane.stop)
     return bridge, broker, plane
 
 
