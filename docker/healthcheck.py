@@ -1,7 +1,7 @@
-"""Is the process in this container well? `python3 -IS healthcheck.py [URL]`; exits with 0 or 1.
+"""Is the process in this container well? `python3 -IS healthcheck.py [HOST:PORT/PATH]`; exits with 0 or 1.
 
-Asked every few seconds in every container, so it imports next to nothing. Without a URL it asks `/readyz` where this
-container's role answers health checks: PABAL_HEALTH, else PABAL_HTTP (HOST:PORT).
+Asked every few seconds in every container, so it imports next to nothing. Without an address it asks `/readyz` where
+metrics are listened on (PABAL_METRICS). A role that stands by is well too: it is ready when its turn comes.
 """
 
 import os
@@ -9,33 +9,35 @@ import socket
 import sys
 
 TIMEOUT_S = 4.0
-ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}
+USUAL = "127.0.0.1:9108"
+STANDBY = b'"standby"'
+# What is listened on everywhere is asked for here.
+HERE = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}  # noqa: S104 -- looked for
 
 
 def ask(host: str, port: int, path: str) -> bytes:
-    """The status line. Raises: OSError."""
+    """The whole answer. Raises: OSError."""
     with socket.create_connection((host, port), TIMEOUT_S) as link:
-        link.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        link.sendall(f"GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         answer = b""
-        while b"\r\n" not in answer:
-            more = link.recv(4096)
-            if not more:
-                break
+        while more := link.recv(4096):
             answer += more
-    return answer.partition(b"\r\n")[0]
+        return answer
 
 
 def main(arguments: list[str]) -> int:
-    address = arguments[0] if arguments else os.environ.get("PABAL_HEALTH") or os.environ.get("PABAL_HTTP", "")
-    address, slash, path = address.removeprefix("http://").partition("/")
-    host, _, port = address.rpartition(":")
+    address = arguments[0] if arguments else os.environ.get("PABAL_METRICS", USUAL) + "/readyz"
+    place, _, path = address.partition("/")
+    host, _, port = place.rpartition(":")
     try:
-        status = ask(ANYWHERE.get(host, host).strip("[]"), int(port), slash + path if slash else "/readyz")
+        answer = ask(HERE.get(host, host).strip("[]"), int(port), f"/{path}")
     except (OSError, ValueError) as error:
         print(f"{address}: {error}")
         return 1
-    print(status.decode("latin-1"))
-    return 0 if status.split(b" ")[1:2] == [b"200"] else 1
+    status, _, rest = answer.partition(b"\r\n")
+    body = rest.partition(b"\r\n\r\n")[2]
+    print(status.decode("latin-1"), body.decode("utf-8", "replace").strip())
+    return 0 if status.split(b" ")[1:2] == [b"200"] or STANDBY in body else 1
 
 
 if __name__ == "__main__":

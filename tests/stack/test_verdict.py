@@ -117,6 +117,14 @@ def test_a_broken_promise_is_noticed_by_its_rule(breaks, rule):
     assert rule in {violation.rule for violation in judge(evidence)}
 
 
+def test_a_device_that_started_over_is_handed_what_came_since():
+    evidence = clean()
+    evidence.since["ann:lab"] = 1
+    assert [violation.rule for violation in judge(evidence)] == ["devices are handed their inbox once"]
+    del evidence.handed["ann:lab"][0]
+    assert judge(evidence) == []
+
+
 def test_every_rule_is_broken_by_something():
     assert {rule for _breaks, rule in BROKEN} == set(RULES)
 

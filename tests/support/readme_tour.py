@@ -37,19 +37,23 @@ def steps(readme: str) -> list[Step]:
 def walk(tour: list[Step], place: Place, environment: Mapping[str, str], seconds: float) -> None:
     """Do it all in one shell.
 
-    Raises: AssertionError for the first step that does not print what it should; subprocess.TimeoutExpired.
+    Raises: AssertionError for the first step that does not print what it should, and if it takes too long.
     """
-    run = subprocess.run(
-        ["bash", "-c", _script(tour, place)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=ROOT,
-        env=dict(environment),
-        encoding="utf-8",
-        timeout=seconds,
-        check=False,
-    )
+    try:
+        run = subprocess.run(
+            ["bash", "-c", _script(tour, place)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env=dict(environment),
+            encoding="utf-8",
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        printed = (late.stdout or b"").decode("utf-8", "replace")
+        raise AssertionError(f"the tour took more than {seconds:g} s; it printed\n{printed}") from None
     assert run.returncode == 0, run.stdout
     printed = run.stdout.split(f"{_END}\n")[:-1]
     assert len(printed) == len(tour), run.stdout
