@@ -71,11 +71,13 @@ class Bridge:
         recall_window_s: int = 0,
         max_members: int = MAX_MEMBERS,
         receipts_every_s: float = EVERY_S,
+        readers: int = READERS,
         faults: Faults = NO_FAULTS,
         timers: Timers | None = None,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
-        here on no other server can commit. `witness` is the file that remembers what was seen of the database.
+        here on no other server can commit. `witness` is the file that remembers what was seen of the database;
+        `readers` is how many read at once, each on a connection of its own.
 
         Raises: schema.SchemaError if it is not; errors.Unavailable if the database cannot be used.
         """
@@ -83,13 +85,13 @@ class Bridge:
         self._witness = Witness(witness)
         with answering():
             self._writer = open_engine(database_url, pool_size=1, gives_way=True, idle_s=COMMITTER_IDLE_S)
-            self._reader = open_engine(database_url, read_only=True, pool_size=READERS)
+            self._reader = open_engine(database_url, read_only=True, pool_size=readers)
             schema.check_current(self._writer)
             _tune_committer(self._writer)
             begun = begin(self._writer, self._witness)
         self._generation = begun.batch // meta.GENERATION
         self._store = ReadStore(self._reader, faults.now_ms)
-        self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._executor = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
         self._eraser: Eraser | None = None
         self._events_days = (retention or Retention()).events_days
@@ -234,17 +236,10 @@ def restore(database_url: str, witness: Path, *, because: str) -> str:
 
 @contextmanager
 def open_reads(database_url: str, *, pool_size: int = READERS) -> Iterator[Reads]:
-    """Reading alone, for a process beside the one that commits, which was started before.
-
-    Raises: errors.Unavailable if the database cannot be used.
-    """
-    with answering():
-        engine = open_engine(database_url, read_only=True, pool_size=pool_size)
-        epoch = meta.epoch(engine)
-    if epoch is None:
-        raise AssertionError("the committing process has made one")
+    """Reading alone, for a process beside the one that commits. Nothing is connected yet."""
+    engine = open_engine(database_url, read_only=True, pool_size=pool_size)
     try:
-        yield Reads(ReadStore(engine), epoch)
+        yield Reads(ReadStore(engine), None)
     finally:
         engine.dispose()
 

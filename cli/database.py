@@ -156,7 +156,23 @@ def accounts(settings: Settings, pool_size: int = 1, *, make: bool = True) -> It
         require_existing(settings)
     folder.prepare(settings.data)
     require_current(settings)
-    keyring = Keyring.open(settings.data, now=now_s(), token_ttl_s=settings.access_token_seconds)
+    with accounts_with(keys(settings), settings, pool_size) as opened_accounts:
+        yield opened_accounts
+
+
+def keys(settings: Settings) -> Keyring:
+    """The keys that sign tokens, made if there are none yet. Raises: KeyFileError."""
+    return Keyring.open(settings.keys, now=now_s(), token_ttl_s=settings.access_token_seconds)
+
+
+def existing_keys(settings: Settings) -> Keyring:
+    """Those that the process which commits has made. Raises: KeyFileError."""
+    return Keyring.existing(settings.keys, settings.access_token_seconds)
+
+
+@contextmanager
+def accounts_with(keyring: Keyring, settings: Settings, pool_size: int) -> Iterator[Accounts]:
+    """The same on a database that was looked at before; nothing is connected yet."""
     store = AccountStore.open(settings.url, pool_size=pool_size)
     try:
         yield Accounts(

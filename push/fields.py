@@ -30,10 +30,10 @@ def base64url(value: object, name: str, size: int) -> str:
     if not isinstance(value, str):
         raise BadRequest(expected, field=name)
     bare = value.rstrip("=")
-    # One way to write it, so that one subscription is not two.
     if not _BASE64URL.match(value) or len(bare) != -(-size * 8 // 6):
         raise BadRequest(expected, field=name)
-    return bare
+    # The one way to write it, so that one subscription is not two.
+    return encoded(decoded(bare))
 
 
 def decoded(bare: str) -> bytes:

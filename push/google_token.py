@@ -67,7 +67,8 @@ class GoogleToken:
         except TimeoutError:
             raise self._failure("no answer in time") from None
         except Exception as error:  # noqa: BLE001 -- google-auth trips over answers that it did not expect, in any way
-            raise self._failure(str(error.args[0]) if error.args else type(error).__name__) from None
+            said = str(error.args[0]) if error.args else ""
+            raise self._failure(said or type(error).__name__) from None
         finally:
             request.abandon()
         return str(self._credentials.token)

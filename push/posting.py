@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 _LONGEST_REASON: Final = 200
-_NOT_SHOWN: Final = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+|\s+")
+_NOT_SHOWN: Final = re.compile(r"(?:[^\x20-\x7e\xa0-\U0010ffff]|\s)+")
 
 
 @dataclass(frozen=True, slots=True)
