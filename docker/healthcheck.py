@@ -34,8 +34,8 @@ def main(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         print(f"{address}: {error}")
         return 1
-    status, _, rest = answer.partition(b"\r\n")
-    body = rest.partition(b"\r\n\r\n")[2]
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status = head.partition(b"\r\n")[0]
     print(status.decode("latin-1"), body.decode("utf-8", "replace").strip())
     return 0 if status.split(b" ")[1:2] == [b"200"] or STANDBY in body else 1
 
