@@ -6,18 +6,16 @@ Run while the image is built, so that the layer of the dependencies depends on n
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 
-def wanted(project: dict[str, object], extras: list[str]) -> list[str]:
+def wanted(project: dict[str, Any], extras: list[str]) -> list[str]:
     """The lines of a requirements file. Raises: SystemExit for an extra that there is not."""
-    dependencies = project["dependencies"]
     optional = project["optional-dependencies"]
-    assert isinstance(dependencies, list)
-    assert isinstance(optional, dict)
     unknown = [extra for extra in extras if extra not in optional]
     if unknown:
         raise SystemExit(f"EXTRAS: there is no {unknown[0]!r}; expected some of {', '.join(optional)}")
-    return [*dependencies, *(line for extra in extras for line in optional[extra])]
+    return [*project["dependencies"], *(line for extra in extras for line in optional[extra])]
 
 
 if __name__ == "__main__":

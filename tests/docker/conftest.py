@@ -1,3 +1,4 @@
+import os
 import subprocess
 
 import pytest
@@ -9,7 +10,9 @@ def first_start(tmp_path):
     """Run docker/first-start for a folder of this test. Returns the folder; may be called again."""
 
     def run():
-        subprocess.run([DOCKER / "first-start", tmp_path / "stack"], check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            [DOCKER / "first-start", tmp_path / "stack"], check=True, capture_output=True, timeout=60
+        )
         return tmp_path / "stack"
 
     return run
@@ -18,8 +21,6 @@ def first_start(tmp_path):
 @pytest.fixture
 def made_secrets(first_start, monkeypatch):
     """The folder of the secrets; no setting comes from elsewhere."""
-    import os
-
     for name in list(os.environ):
         if name.startswith("PABAL_"):
             monkeypatch.delenv(name)

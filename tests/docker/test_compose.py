@@ -4,7 +4,7 @@ import re
 
 import pytest
 import typer.main
-from compose_files import DOCKER, FILES, compose, services, text
+from compose_files import DOCKER, FILES, compose, services, text, variables
 
 from cli import configuration
 from cli.main import app
@@ -56,7 +56,9 @@ def test_a_service_that_fails_comes_back_and_says_how_it_is(service):
     if "healthcheck" in service.spec:
         assert service.spec["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
     else:
-        assert service.spec["image"].startswith("pabal"), "only the images of this project have one of their own"
+        assert service.spec["image"].startswith("pabal"), (
+            "only the images of this project have one of their own"
+        )
 
 
 @each_service
@@ -178,8 +180,6 @@ def test_each_secret_is_a_file_that_the_first_start_makes(file, made_secrets):
 
 @each_file
 def test_the_readme_says_what_can_stand_in_the_environment(file):
-    from compose_files import variables
-
     page = (DOCKER / "README.md").read_text("utf-8")
     stack_test = {"PABAL_IMAGE", "PABAL_PROXY_IMAGE", "PABAL_MOSQUITTO_IMAGE"}
     missing = [name for name in variables(file) if f"`{name}`" not in page and name not in stack_test]

@@ -47,7 +47,9 @@ def test_what_an_image_copies_is_there_and_let_in(file):
 
 
 def test_everything_that_is_installed_is_copied_and_nothing_else_of_the_sources():
-    packages = {path.partition("/")[0] for path in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]}
+    packages = {
+        path.partition("/")[0] for path in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    }
     folders = {source for source in copied(DOCKER / "Dockerfile") if (ROOT / source).is_dir()}
     assert folders == packages
 
@@ -74,7 +76,9 @@ def test_what_nothing_needs_at_run_time_is_left_out(tmp_path):
         (packages / name).parent.mkdir(parents=True, exist_ok=True)
         (packages / name).write_text("x")
     assert script("slim").slim(tmp_path) == len(gone)
-    assert sorted(str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()) == sorted(kept)
+    assert sorted(
+        str(path.relative_to(packages)) for path in packages.rglob("*") if path.is_file()
+    ) == sorted(kept)
 
 
 @contextlib.contextmanager
@@ -104,21 +108,21 @@ def answering(answer):
         (b"", 1),
     ],
 )
-def test_who_is_ready_or_stands_by_is_well(answer, code, monkeypatch, capsys):
+def test_who_is_ready_or_stands_by_is_well(answer, code, monkeypatch):
     with answering(answer) as (address, asked):
         monkeypatch.setenv("PABAL_METRICS", address)
         assert script("healthcheck").main([]) == code
     assert asked[0].startswith(b"GET /readyz HTTP/1.0\r\n")
 
 
-def test_who_is_not_there_is_not_well(monkeypatch, capsys):
+def test_who_is_not_there_is_not_well(capsys):
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"127.0.0.1:{listening.getsockname()[1]}"
     assert script("healthcheck").main([f"{address}/readyz"]) == 1
     assert address in capsys.readouterr().out
 
 
-def test_what_listens_everywhere_is_asked_here(monkeypatch, capsys):
+def test_what_listens_everywhere_is_asked_here():
     with answering(b"HTTP/1.1 200 OK\r\n\r\n") as (address, asked):
         assert script("healthcheck").main([address.replace("127.0.0.1", "0.0.0.0") + "/healthz"]) == 0
     assert asked[0].startswith(b"GET /healthz ")

@@ -7,6 +7,7 @@ itself could not work, with 3 where there is no Docker to work with.
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -35,12 +36,12 @@ def main() -> int:
     if reason is not None:
         print(f"stack test: not run: {reason}", flush=True)
         return 3
-    reports = []
+    signal.signal(signal.SIGTERM, lambda *_about: sys.exit(2))  # so that who is told to stop tears down
+    reports: list[Report] = []
     try:
         if not asked.no_build:
             say(f"built the images in {build(asked.build_network):.0f} s")
-        for name in [asked.only] if asked.only else FILES:
-            reports.append(_one(name, asked))
+        reports += [_one(name, asked) for name in ([asked.only] if asked.only else FILES)]
     except StackError as error:
         print(f"the laboratory failed: {error}", flush=True)
         return 2
@@ -50,7 +51,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Bring the stack up, break it, and check the guarantee.")
-    parser.add_argument("--quick", action="store_true", help="kill two containers of each stack, not all of them")
+    parser.add_argument(
+        "--quick", action="store_true", help="kill two containers of each stack, not all of them"
+    )
     parser.add_argument("--only", choices=list(FILES), help="one of the two stacks")
     parser.add_argument("--no-build", action="store_true", help="take the images as they are")
     parser.add_argument("--build-network", default="host", help="the network in which the images are built")

@@ -10,7 +10,17 @@ from stacklab.verdict import Evidence, Violation, judge
 
 _DUMP = ("exec", "-T", "postgres", "pg_dump", "--username", "pabal", "--format", "custom", "pabal")
 _EMPTY = "dropdb --username pabal --force pabal && createdb --username pabal pabal"
-_RESTORE = ("exec", "-T", "postgres", "pg_restore", "--username", "pabal", "--dbname", "pabal", "--exit-on-error")
+_RESTORE = (
+    "exec",
+    "-T",
+    "postgres",
+    "pg_restore",
+    "--username",
+    "pabal",
+    "--dbname",
+    "pabal",
+    "--exit-on-error",
+)
 _SECONDS = 120.0
 
 
@@ -46,7 +56,9 @@ def check(crew: Crew, before: Before, kept: Evidence) -> list[Violation]:
     for name, (epoch, head) in before.items():
         page = crew.ask(name, lambda rest, e=epoch, h=head: rest.sync(h, epoch=e))  # type: ignore[misc]
         if not page.reset or page.epoch == epoch:
-            found.append(Violation("a restore starts over", f"{name} is not told to, and its epoch was {epoch}"))
+            found.append(
+                Violation("a restore starts over", f"{name} is not told to, and its epoch was {epoch}")
+            )
         kept.seqs[name], kept.inboxes[name] = crew.inbox(name)
     return found + judge(kept)
 
@@ -60,5 +72,7 @@ def devices_start_over(crew: Crew, before: Before) -> list[Violation]:
         until(lambda s=speaker: s.snapshots, f"{speaker.device} starts over", 60)  # type: ignore[misc]
         epoch, _head = before[speaker.user]
         if speaker.snapshots[-1].epoch == epoch:
-            found.append(Violation("a restore starts over", f"{speaker.device} has the epoch of before, {epoch}"))
+            found.append(
+                Violation("a restore starts over", f"{speaker.device} has the epoch of before, {epoch}")
+            )
     return found

@@ -110,12 +110,10 @@ class Stack:
 
     def containers(self) -> list[Container]:
         """Those that are to run, by name."""
-        listed = run(
-            ["docker", "ps", "--all", "--no-trunc", "--filter", f"label=com.docker.compose.project={self.project}"]
-            + ["--format", '{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.oneoff"}}']
-            + ["--filter", "status=running", "--filter", "status=restarting", "--filter", "status=exited"],
-            seconds=_QUICK_S,
-        )
+        form = '{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.oneoff"}}'
+        of = f"label=com.docker.compose.project={self.project}"
+        command = ["docker", "ps", "--all", "--no-trunc", "--filter", of, "--format", form]
+        listed = run(command, seconds=_QUICK_S)
         rows = sorted((row.split() for row in listed.splitlines()), key=lambda row: (row[1], row[0]))
         services = [service for _id, service, oneoff in rows if oneoff.lower() != "true"]
         found: list[Container] = []

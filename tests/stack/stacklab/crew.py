@@ -1,5 +1,6 @@
 """Some people who talk with each other without end, and what came of it."""
 
+import contextlib
 import ssl
 import time
 from collections.abc import Callable
@@ -58,7 +59,13 @@ class Crew:
                 broker = f"wss://localhost:{self._api.rpartition(':')[2]}/mqtt"
             self.speakers.append(
                 LibrarySpeaker(
-                    name, self._secrets[name], broker, self._tls, self._folder, self._pace_s, self._convs(name)
+                    name,
+                    self._secrets[name],
+                    broker,
+                    self._tls,
+                    self._folder,
+                    self._pace_s,
+                    self._convs(name),
                 )
             )
         web_secret = self.rests[web].token or ""
@@ -116,10 +123,8 @@ class Crew:
         for speaker in self._libraries():
             since = speaker.snapshots[-1].head if speaker.snapshots else 0
             due = sum(got.seq > since for got in of.inboxes[speaker.user])
-            try:
+            with contextlib.suppress(StackError):  # the verdict says what is missing
                 until(lambda s=speaker, n=due: len(s.handed) >= n, "it arrives", 20.0)  # type: ignore[misc]
-            except StackError:
-                pass  # the verdict says what is missing
             of.handed[speaker.device] = list(speaker.handed)
             of.since[speaker.device] = since
         return of
@@ -136,7 +141,13 @@ class Crew:
                 seqs.append(fields["seq"])
                 if fields["type"] == "message":
                     messages.append(
-                        Got(fields["seq"], fields["conv"], fields["message_id"], fields["from"], fields["text"])
+                        Got(
+                            fields["seq"],
+                            fields["conv"],
+                            fields["message_id"],
+                            fields["from"],
+                            fields["text"],
+                        )
                     )
             more = page.more
         return seqs, messages

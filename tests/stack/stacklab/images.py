@@ -33,6 +33,17 @@ def build(network: str) -> float:
     """Returns how many seconds it took. Raises: StackError."""
     begun = time.monotonic()
     for image, file in BUILT.items():
-        command = ["docker", "build", "--network", network, "-q", "-t", image, "-f", str(DOCKER / file), str(ROOT)]
+        command = [
+            "docker",
+            "build",
+            "--network",
+            network,
+            "-q",
+            "-t",
+            image,
+            "-f",
+            str(DOCKER / file),
+            str(ROOT),
+        ]
         run(command, seconds=_BUILD_S)
     return time.monotonic() - begun

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from readme_tour import Place, steps, walk
+
 from stacklab import backup
 from stacklab.containers import Container, Stack
 from stacklab.crew import Crew
@@ -101,11 +102,16 @@ class Rounds:
             heard = time.monotonic() - begun
             self._stack.until_well(RECOVERY_S)
         except StackError as error:
-            self._report.violations.append(Violation("what is killed comes back", f"{container.name}: {error}"))
+            self._report.violations.append(
+                Violation("what is killed comes back", f"{container.name}: {error}")
+            )
             say(f"killed {container.name}: {error}")
             return
         back = time.monotonic() - begun
-        self._report.back[container.name], self._report.heard[container.name] = round(back, 1), round(heard, 1)
+        self._report.back[container.name], self._report.heard[container.name] = (
+            round(back, 1),
+            round(heard, 1),
+        )
         say(f"killed {container.name}: everybody answered after {heard:.1f} s, healthy after {back:.1f} s")
         time.sleep(_QUIET_S)
 
@@ -117,7 +123,9 @@ class Rounds:
         self._report.violations += judge(evidence)
         self._report.acknowledged = crew.acknowledged()
         self._report.longest_http_s = crew.longest_http_s()
-        say(f"{self._report.acknowledged} messages acknowledged, {len(self._report.violations)} promises broken")
+        say(
+            f"{self._report.acknowledged} messages acknowledged, {len(self._report.violations)} promises broken"
+        )
         return evidence
 
     def back_up_and_restore(self, services: list[str]) -> None:
@@ -146,4 +154,5 @@ class Rounds:
 
 
 def say(line: str) -> None:
-    print(f"  {line}", flush=True)
+    sys.stdout.write(f"  {line}\n")
+    sys.stdout.flush()

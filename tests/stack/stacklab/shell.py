@@ -27,8 +27,7 @@ def run(
         done = subprocess.run(
             command,
             input=fed if fed is not None else b"",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env=None if environment is None else dict(environment),
             timeout=seconds,
             check=False,

@@ -5,14 +5,16 @@ import ssl
 import threading
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pabal.errors import RateLimited, Unavailable
 from pabal.messages import Committed, Send
 from pabal_client import Client, Message, Rest, Snapshot, Unreachable
-from pabal_client.pending import PendingSend
 from stacklab.shell import StackError
 from stacklab.verdict import Got, Said
+
+if TYPE_CHECKING:
+    from pabal_client.pending import PendingSend
 
 _MOST_UNSENT = 30
 _AGAIN_S = 0.3
@@ -53,7 +55,14 @@ class LibrarySpeaker:
     """
 
     def __init__(
-        self, user: str, secret: str, broker: str, tls: ssl.SSLContext, folder: Path, pace_s: float, listens: list[str]
+        self,
+        user: str,
+        secret: str,
+        broker: str,
+        tls: ssl.SSLContext,
+        folder: Path,
+        pace_s: float,
+        listens: list[str],
     ) -> None:
         """`listens` are the conversations that it writes to, in turn."""
         self.user = user
@@ -102,7 +111,9 @@ class LibrarySpeaker:
         return found
 
     def acknowledged(self) -> int:
-        return max((p for p, (_c, _t, pending) in enumerate(list(self._pending), 1) if pending.done()), default=0)
+        return max(
+            (p for p, (_c, _t, pending) in enumerate(list(self._pending), 1) if pending.done()), default=0
+        )
 
     def close(self) -> None:
         self.hush()
