@@ -83,12 +83,12 @@ def _go_round(name: str, stack: Stack, folder: Path, report: Report, asked: argp
     report.up_s = rounds.bring_up(stack)
     of = Rounds(stack, folder, report)
     try:
-        of.tour()
         of.begin_talk()
         for container in stack.containers():
             if not asked.quick or container.service in QUICK[name]:
                 of.kill(container)
         of.judge()
+        of.tour()
         if name == "embedded" or not asked.quick:
             of.back_up_and_restore(ROLES[name])
     finally:

@@ -1,6 +1,7 @@
 """Some people who talk with each other without end, and what came of it."""
 
 import contextlib
+import os
 import ssl
 import time
 from collections.abc import Callable
@@ -30,6 +31,8 @@ class Crew:
     def __init__(self, api: str, mqtts: int, ca: Path, folder: Path, names: list[str], pace_s: float) -> None:
         """The last of `names` speaks over HTTP, the first over WebSocket, the others over MQTT; all with TLS."""
         backoff.LONGEST = _LONGEST_PAUSE_S
+        # Whom HTTP trusts; the library's own connections are told it.
+        os.environ["SSL_CERT_FILE"] = str(ca)
         self.names = names
         self._api, self._mqtts, self._folder, self._pace_s = api, mqtts, folder, pace_s
         self._tls = ssl.create_default_context(cafile=ca)
