@@ -12,10 +12,13 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bridge.accounts.keys import FILE_NAME as KEYS_FILE
+from bridge.backplane import address as redis_address
+from bridge.backplane.address import RedisAddress
 from bridge.build import READERS
 from bridge.decide import SMALL_LIMIT
 from bridge.entries import MAX_MEMBERS
 from bridge.store.engine import is_sqlite, normal_url, shown
+from broker.external import endpoint
 from pabal.messages import MAX_PACKET_BYTES
 
 PREFIX = "PABAL_"
@@ -26,7 +29,7 @@ WITNESS_FILE = "epoch.json"
 MIN_SECRET = 16
 FILE_SUFFIX = "_file"
 # Each of them may stand in a file that a setting of this name and `_file` names.
-SECRETS = ("database_url", "redis_url", "service_secret")
+SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url")
 
 
 class Address(NamedTuple):
@@ -112,10 +115,24 @@ def _database(value: object) -> object:
     return normal_url(text)
 
 
-def _not_yet(value: object) -> object:
+def _broker_url(value: object) -> object:
     if value is None:
         return None
-    raise ValueError("not available yet")
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError(endpoint.EXPECTED)  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    endpoint.parse(text)
+    return text
+
+
+def _redis(value: object) -> object:
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError("no URL of Redis")  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    RedisAddress.parse(text)
+    return text
 
 
 def _revealed(secret: SecretStr | None) -> str | None:
@@ -225,8 +242,10 @@ class Settings(BaseSettings):
         "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
     )
     database_url_file: OptionalFile = _secret_file("database_url")
-    redis_url: Annotated[Secret | None, BeforeValidator(_not_yet)] = _setting(
-        None, "Not available yet.", "nothing at all: Redis is not available yet, leave it out"
+    redis_url: Annotated[Secret | None, BeforeValidator(_redis)] = _setting(
+        None,
+        "Redis, by which several processes share limits of rate, presence and hints to look (docs/redis.md).",
+        redis_address.EXPECTED,
     )
     redis_url_file: OptionalFile = _secret_file("redis_url")
     keys_file: OptionalFile = _setting(
@@ -248,6 +267,21 @@ class Settings(BaseSettings):
         f"{MIN_SECRET} characters or more, such as of: openssl rand -hex 32",
     )
     service_secret_file: OptionalFile = _secret_file("service_secret")
+    mqtt_url: Annotated[Secret | None, BeforeValidator(_broker_url)] = _setting(
+        None, "Another MQTT broker, for `pabal bridge`.", endpoint.EXPECTED
+    )
+    mqtt_url_file: OptionalFile = _secret_file("mqtt_url")
+    mqtt_ca: OptionalFile = _setting(
+        None,
+        "CA certificates by which mqtts is trusted; by default those of the system.",
+        "a PEM file that can be read",
+    )
+    mqtt_client_id: str = _setting(
+        "pabal-bridge",
+        "Client id of the bridge at that broker, the same for the one that stands by.",
+        "a client id of 1 to 64 letters, digits, '-' and '_'",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+    )
     rate_limits: Switch = _setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
     request_rate: int = _number(50, "Requests a second that one user may make.", low=1, high=1_000_000)
     request_burst: int = _number(200, "Requests that one user may make at once.", low=1, high=1_000_000)
@@ -350,6 +384,11 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data / DATABASE_FILE}"
+
+    @property
+    def redis(self) -> RedisAddress | None:
+        """None: there is none."""
+        return None if self.redis_url is None else RedisAddress.parse(self.redis_url.get_secret_value())
 
     @property
     def is_sqlite(self) -> bool:
