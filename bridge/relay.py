@@ -20,6 +20,7 @@ from bridge.jobs import Job, Packet, Upkeep
 from bridge.lanes import Lanes
 from bridge.live import NULL_LIVE, Live
 from bridge.ports import Outbound, Source, Ticket
+from bridge.push_commands import NoTargets, PushTargets
 from bridge.reads import Reads
 from bridge.requests import SMALL, command_of, no_collecting, read, read_one, reads_only, right_refusal
 from bridge.store.failures import LeaseLost
@@ -63,8 +64,11 @@ class Relay:
         stalled_s: float = STALLED_S,
         faults: Faults = NO_FAULTS,
         live: Live = NULL_LIVE,
+        targets: PushTargets | None = None,
+        on_pushed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`live` is told what others may hear that is kept nowhere. `on_lost` is called, in the loop, when another
+        """`live` is told what others may hear that is kept nowhere. `targets` says what push services take; `on_pushed` is
+        called, in the loop, when there may be pushes to be sent. `on_lost` is called, in the loop, when another
         server has taken the database over: nothing is committed here any more.
         """
         self._reads = reads
@@ -74,6 +78,8 @@ class Relay:
         self._max_batch = max_batch
         self._faults = faults
         self._live = live
+        self._targets = targets or NoTargets()
+        self._on_pushed = on_pushed
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
         self._waiting: deque[Job | Upkeep] = deque()
@@ -212,7 +218,7 @@ class Relay:
                 self._waiting.append(job)
             case _:
                 try:
-                    job.command = command_of(job.source, job.request)
+                    job.command = command_of(job.source, job.request, self._targets)
                     job.request = _WRITE
                 except PabalError as refusal:
                     job.request = refusal
@@ -344,6 +350,8 @@ class Relay:
             self._published_upto = result.batch_id
         if result.moved or result.arrived or result.is_regrouped:
             self._live.committed(result)
+        if result.is_pushed:
+            self._on_pushed()
 
     # -- reads ---------------------------------------------------------------------------------------------
 
@@ -359,7 +367,7 @@ class Relay:
                 if job.request_id is not None:
                     job.reply(codec.encode(m.Done(re=job.request_id)))
             elif job.request_id is not None:  # without an id nobody would hear the answer
-                call = partial(read, self._reads, job.source.user, job.request)
+                call = partial(read, self._reads, job.source, job.request)
                 job.reply(await self._running_loop.run_in_executor(self._readers, call))
             job.packet.done(kept=True)
         except PabalError as refusal:
