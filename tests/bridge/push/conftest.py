@@ -6,7 +6,7 @@ import pytest
 from bridge_fakes import FakeBroker
 from bridge_harness import Harness
 from message_talk import Clock
-from push_talk import AnyTargets, PushTalk
+from push_world import AnyTargets, PushTalk
 
 from bridge.build import Bridge
 from bridge.store.push_store import PushStore
