@@ -1,62 +1,45 @@
-"""The listener of /metrics: just enough HTTP for Prometheus, in the event loop that it watches."""
+"""The listener of /metrics, /healthz and /readyz: just enough HTTP for those who watch, in the event loop that it
+watches.
+"""
 
 import asyncio
 import contextlib
-import logging
+import json
 import socket
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from cli import sockets
-from cli.errors import CliError
-from cli.settings import Settings
-
-logger = logging.getLogger("pabal.serve")
-PATH: Final = "/metrics"
+METRICS: Final = "/metrics"
+HEALTH: Final = "/healthz"
+READINESS: Final = "/readyz"
 _REQUEST_BYTES: Final = 8 * 1024
 _REQUEST_S: Final = 5.0
 # At the same time; Prometheus needs one.
 _MOST: Final = 8
 
 
-def listen(settings: Settings, patience_s: float) -> socket.socket | None:
-    """A socket to listen on, or None if there is to be none. Where nobody has chosen an address, a second server on
-    this machine goes without rather than not at all; `tell` says so once it serves.
-
-    Raises: CliError if the address that was chosen cannot be had.
-    """
-    if settings.metrics is None:
-        return None
-    if "metrics" in settings.model_fields_set:
-        return sockets.listen("metrics", settings.metrics, patience_s=patience_s)
-    with contextlib.suppress(CliError):
-        return sockets.listen("metrics", settings.metrics)
-    return None
-
-
-def tell(settings: Settings, listening: socket.socket | None) -> None:
-    """Where there are none although nobody said so. Not before the server is ready: what stops a start is told in
-    one line.
-    """
-    if listening is None and settings.metrics is not None:
-        logger.warning(
-            "there are no metrics: %s is in use (choose another address for metrics, or off)",
-            settings.metrics,
-        )
+class Readiness(Protocol):
+    async def why_not(self) -> str | None:
+        """None if what is watched is ready."""
+        ...
 
 
 class MetricsListener:
     """Owner of a listening socket and of what comes in there. One request for each connection."""
 
-    def __init__(self, collector: Collector) -> None:
+    def __init__(self, readiness: Readiness) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(collector)
+        self._readiness = readiness
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def expose(self, collector: Collector) -> None:
+        """What it collects is at /metrics from here on."""
+        self._registry.register(collector)
 
     async def start(self, listening: socket.socket) -> None:
         """The socket becomes ours."""
@@ -93,14 +76,8 @@ class MetricsListener:
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             return
         method, _, rest = head.partition(b"\r\n")[0].partition(b" ")
-        path = rest.partition(b" ")[0].partition(b"?")[0]
-        status, kind, body = HTTPStatus.OK, CONTENT_TYPE_PLAIN_0_0_4, b""
-        if path != PATH.encode():
-            status, kind, body = HTTPStatus.NOT_FOUND, "text/plain", f"metrics are at {PATH}\n".encode()
-        elif method not in {b"GET", b"HEAD"}:
-            status, kind = HTTPStatus.METHOD_NOT_ALLOWED, "text/plain"
-        else:
-            body = generate_latest(self._registry)
+        path = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
+        status, kind, body = await self._answer_to(method, path)
         writer.write(
             f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
@@ -109,3 +86,19 @@ class MetricsListener:
         await writer.drain()
         writer.close()
         await writer.wait_closed()
+
+    async def _answer_to(self, method: bytes, path: str) -> tuple[HTTPStatus, str, bytes]:
+        """Status, content type and body."""
+        if path not in {METRICS, HEALTH, READINESS}:
+            return HTTPStatus.NOT_FOUND, "text/plain", f"metrics are at {METRICS}\n".encode()
+        if method not in {b"GET", b"HEAD"}:
+            return HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b""
+        if path == METRICS:
+            return HTTPStatus.OK, CONTENT_TYPE_PLAIN_0_0_4, generate_latest(self._registry)
+        if path == HEALTH:
+            return HTTPStatus.OK, "application/json", json.dumps({"ok": True}).encode()
+        why_not = await self._readiness.why_not()
+        if why_not is None:
+            return HTTPStatus.OK, "application/json", json.dumps({"ready": True}).encode()
+        body = json.dumps({"ready": False, "detail": why_not}).encode()
+        return HTTPStatus.SERVICE_UNAVAILABLE, "application/json", body

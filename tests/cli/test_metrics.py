@@ -1,7 +1,10 @@
-"""What Prometheus reads: every metric of the table, and a listener that bounds what comes in."""
+"""What Prometheus and those who ask for health read: every metric of the table, and a listener that bounds what
+comes in.
+"""
 
 import asyncio
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,8 @@ from bridge.figures import Figures
 from broker.build import MQTT_LISTENER
 from broker.open_mode import build_open_broker
 from cli import exposition, metrics, sockets
-from cli.errors import CliError
-from cli.settings import Address, Settings
+from cli.roles.health import Health, Phase
+from cli.settings import Address
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 ANY = Address("127.0.0.1", 0)
@@ -28,13 +31,19 @@ async def broker():
 
 
 @pytest.fixture
-async def address(broker):
+def health():
+    return Health()
+
+
+@pytest.fixture
+async def address(broker, health):
     relay = Figures()
     relay.accepted = 3
     relay.refuse("conflict")
     relay.batches.add(2)
     listening = sockets.listen("metrics", ANY)
-    listener = metrics.MetricsListener(exposition.Figure(broker, relay))
+    listener = metrics.MetricsListener(health)
+    listener.expose(exposition.Figure(broker, relay))
     await listener.start(listening)
     yield sockets.address_of(listening)
     await listener.stop()
@@ -140,29 +149,15 @@ async def test_only_so_many_are_served_at_once(address, monkeypatch):
     silent[1].close()
 
 
-def settings(**given):
-    return Settings(**given)
+async def test_it_is_healthy_from_the_start_and_ready_once_it_serves(address, health):
+    async def asked(path):
+        head, _, body = (await ask(address, b"GET " + path + b" HTTP/1.1\r\n\r\n")).partition(b"\r\n\r\n")
+        return int(head.split()[1]), json.loads(body)
 
-
-def test_an_address_that_was_chosen_and_is_in_use_stops_the_start():
-    with (
-        sockets.listen("metrics", ANY) as taken,
-        pytest.raises(CliError, match=r"metrics = .* the port is in use"),
-    ):
-        metrics.listen(settings(metrics=str(sockets.address_of(taken))), 0.0)
-
-
-def test_the_usual_address_in_use_is_one_line_in_the_log(monkeypatch, caplog):
-    with sockets.listen("metrics", ANY) as taken:
-        made = settings()
-        monkeypatch.setattr(Settings, "metrics", sockets.address_of(taken), raising=False)
-        object.__setattr__(made, "__dict__", {**made.__dict__, "metrics": sockets.address_of(taken)})
-        assert metrics.listen(made, 0.0) is None
-        assert not caplog.records, "a start that fails is told in one line"
-        metrics.tell(made, None)
-    (record,) = caplog.records
-    assert "is in use (choose another address for metrics, or off)" in record.getMessage()
-
-
-def test_off_means_none():
-    assert metrics.listen(settings(metrics="off"), 0.0) is None
+    assert await asked(b"/healthz") == (200, {"ok": True})
+    assert await asked(b"/readyz") == (503, {"ready": False, "detail": "starting"})
+    health.phase = Phase.STANDBY
+    assert await asked(b"/healthz") == (200, {"ok": True})
+    assert await asked(b"/readyz") == (503, {"ready": False, "detail": "standby"})
+    health.phase = Phase.SERVING
+    assert await asked(b"/readyz") == (200, {"ready": True})

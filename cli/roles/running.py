@@ -1,0 +1,63 @@
+"""How every role runs: until it is told to stop, with what stops it before told in one line."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from bridge.accounts.keys import KeyFileError
+from bridge.store.unusable import NotAdmitted, UnusableDatabase
+from cli import loop
+from cli.errors import CliError, SettingsError
+
+logger = logging.getLogger("pabal.serve")
+
+# How long a busy loop may keep the committer's thread waiting.
+SWITCH_INTERVAL_S = 0.0005
+
+# A role gets a stack for what is closed after its event loop, and the event that says that it is to stop.
+Role = Callable[[contextlib.ExitStack, asyncio.Event], Coroutine[Any, Any, None]]
+
+
+def run(role: Role) -> None:
+    """Run a role in an event loop until it returns. SIGTERM and Ctrl-C set its event.
+
+    Raises: CliError, in one line, for what stops the start (before anything listens), and for what ends a role that
+    was not told to stop; SettingsError where a setting is to blame.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        with contextlib.ExitStack() as stack:
+            loop.run(_with_signals(role, stack))
+    except NotAdmitted as error:
+        raise SettingsError(f"{error.detail}; {error.hint}") from error
+    except (UnusableDatabase, KeyFileError) as error:
+        # In a log among others a hint on a line of its own would be lost.
+        raise CliError(f"{error.detail}; {error.hint}") from error
+    logger.info("stopped")
+
+
+async def _with_signals(role: Role, stack: contextlib.ExitStack) -> None:
+    await role(stack, loop.stop_signals())
+
+
+async def until_stopped(stop: asyncio.Event, *ends: Awaitable[Any]) -> None:
+    """Returns when told to stop. `ends` are what may end the role before that: they raise why, and are cancelled.
+
+    Raises: what the first of them raises.
+    """
+    asked = asyncio.ensure_future(stop.wait())
+    others = [asyncio.ensure_future(end) for end in ends]
+    try:
+        await asyncio.wait([asked, *others], return_when=asyncio.FIRST_COMPLETED)
+        if not asked.done():
+            for other in others:
+                if other.done():
+                    other.result()
+    finally:
+        for task in (asked, *others):
+            task.cancel()
+        await asyncio.gather(asked, *others, return_exceptions=True)
+    logger.info("stopping")

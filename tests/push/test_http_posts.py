@@ -1,0 +1,232 @@
+"""HTTP to push services: bounded, over HTTP/2 where there is one, and only to addresses that may be reached."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+
+import httpcore2
+import pytest
+from push_stand_in import Answer
+
+from push.endpoints import EndpointRules
+from push.guarded_network import GuardedNetwork, PrivateAddressError
+from push.http_posts import MAX_REPLY_BYTES, HttpPosts
+from push.posting import PostFailed, Reply
+
+
+async def test_a_post_goes_out_over_http2_and_its_answer_comes_back(service, posts):
+    service.script("/a", Answer(201, b"made", {"Location": "/m/1", "X-Y": "z"}))
+    reply = await posts.post(f"{service.url}/a?b=c", {"ttl": "5"}, b"body")
+    assert (reply.status, reply.body, reply.headers["location"]) == (201, b"made", "/m/1")
+    assert reply.http_version == "HTTP/2"
+    (received,) = service.requests
+    assert (received.method, received.path, received.body) == ("POST", "/a", b"body")
+    assert (received.headers["ttl"], received.http_version) == ("5", "2")
+
+
+async def test_many_posts_share_one_connection(service, posts):
+    replies = await asyncio.gather(*(posts.post(f"{service.url}/{n}", {}, b"x") for n in range(50)))
+    assert {reply.status for reply in replies} == {200}
+    assert len(service.peers) == 1
+
+
+async def test_a_redirect_is_not_followed(service, posts):
+    service.script("/a", Answer(302, headers={"Location": "/b"}))
+    assert (await posts.post(f"{service.url}/a", {}, b"x")).status == 302
+    assert [received.path for received in service.requests] == ["/a"]
+
+
+async def test_of_a_long_answer_the_beginning_is_kept(service, posts):
+    service.script("/a", Answer(200, b"x" * (MAX_REPLY_BYTES + 1)), Answer(200, b"y" * MAX_REPLY_BYTES))
+    assert (await posts.post(f"{service.url}/a", {}, b"")).body == b"x" * MAX_REPLY_BYTES
+    assert (await posts.post(f"{service.url}/a", {}, b"")).body == b"y" * MAX_REPLY_BYTES
+
+
+async def test_a_service_that_never_answers_is_given_up_and_others_are_not(service, hasty):
+    service.script("/slow", Answer(never=True))
+    slow = asyncio.create_task(hasty.post(f"{service.url}/slow", {}, b""))
+    await asyncio.to_thread(service.wait_for, lambda: service.requests)
+    assert (await hasty.post(f"{service.url}/quick", {}, b"")).status == 200
+    with pytest.raises(PostFailed, match="no answer in time"):
+        await slow
+    assert (await hasty.post(f"{service.url}/quick", {}, b"")).status == 200
+
+
+async def test_an_answer_that_breaks_off_is_a_failure_and_the_next_post_is_none(service, hasty):
+    service.script("/a", Answer(breaks=True))
+    with pytest.raises(PostFailed):
+        await hasty.post(f"{service.url}/a", {}, b"")
+    assert (await hasty.post(f"{service.url}/a", {}, b"")).status == 200
+
+
+@contextlib.asynccontextmanager
+async def _speaking(words, context=None):
+    """A server that says something to everybody who comes."""
+
+    async def speak(_reader, writer):
+        with contextlib.suppress(OSError):
+            writer.write(words)
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0, ssl=context)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+def _tls(service, *protocols):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    service._authority.issue_cert("localhost").configure_cert(context)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    return context
+
+
+@pytest.mark.parametrize("protocol", ["h2", "http/1.1"])
+@pytest.mark.parametrize(
+    "words", [b"\0" * 50, b"HELLO?\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx"]
+)
+async def test_a_service_that_answers_nonsense_is_a_failure_with_its_reason(service, hasty, protocol, words):
+    async with _speaking(words, _tls(service, protocol)) as port:
+        with pytest.raises(PostFailed) as failed:
+            await hasty.post(f"https://localhost:{port}/", {}, b"x")
+    assert failed.value.reason
+    assert not failed.value.refused
+
+
+async def test_one_that_speaks_no_tls_is_a_failure(hasty):
+    async with _speaking(b"220 mail.example ESMTP\r\n") as port:
+        with pytest.raises(PostFailed):
+            await hasty.post(f"https://localhost:{port}/", {}, b"x")
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_a_failure(service):
+    posts = HttpPosts(EndpointRules(frozenset({"*"})))
+    try:
+        with pytest.raises(PostFailed, match=r"(?i)certificate"):
+            await posts.post(f"{service.url}/", {}, b"x")
+    finally:
+        await posts.close()
+    assert service.requests == []
+
+
+async def test_http_1_is_spoken_with_a_server_that_has_no_other(service, posts):
+    async def answer(reader, writer):
+        with contextlib.suppress(OSError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=_tls(service))
+    async with server:
+        reply = await posts.post(f"https://localhost:{server.sockets[0].getsockname()[1]}/", {}, b"")
+    assert (reply.status, reply.http_version) == (204, "HTTP/1.1")
+
+
+async def test_nobody_listening_is_a_failure(hasty):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(PostFailed, match="connect"):
+        await hasty.post(f"https://127.0.0.1:{port}/", {}, b"")
+
+
+async def test_a_private_address_is_not_connected_to_whatever_its_name(service):
+    posts = HttpPosts(EndpointRules(), context=service.trusting())
+    try:
+        for host in ("localhost", "127.0.0.1"):
+            with pytest.raises(PostFailed, match="private address") as failed:
+                await posts.post(f"https://{host}:{service.port}/", {}, b"")
+            assert failed.value.refused
+    finally:
+        await posts.close()
+    assert service.requests == []
+
+
+class _Recording(httpcore2.AsyncNetworkBackend):
+    def __init__(self, *unreachable):
+        self.asked = []
+        self._unreachable = unreachable
+
+    async def connect_tcp(self, host, port, **_):
+        self.asked.append((host, port))
+        if host in self._unreachable:
+            raise httpcore2.ConnectError("no way")
+        return httpcore2.AsyncMockStream([])
+
+
+def _resolving(monkeypatch, *answers):
+    """Names resolve to these, one answer after another."""
+    left = list(answers)
+
+    async def resolve(_host, port, **_):
+        return [(2, 1, 6, "", (address, port)) for address in (left.pop(0) if len(left) > 1 else left[0])]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+
+
+async def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monkeypatch):
+    _resolving(monkeypatch, ["8.8.8.8"], ["127.0.0.1"])
+    recording = _Recording()
+    network = GuardedNetwork(EndpointRules(), recording)
+    await network.connect_tcp("rebinding.example", 443)
+    assert recording.asked == [("8.8.8.8", 443)]
+    with pytest.raises(PrivateAddressError):
+        await network.connect_tcp("rebinding.example", 443)
+    assert len(recording.asked) == 1
+
+
+async def test_of_several_addresses_only_public_ones_are_tried_in_their_order(monkeypatch):
+    _resolving(monkeypatch, ["10.0.0.1", "8.8.8.8", "::1", "1.1.1.1"])
+    recording = _Recording("8.8.8.8")
+    await GuardedNetwork(EndpointRules(), recording).connect_tcp("push.example", 443, timeout=2)
+    assert recording.asked == [("8.8.8.8", 443), ("1.1.1.1", 443)]
+
+
+async def test_no_more_than_four_addresses_are_tried(monkeypatch):
+    addresses = [f"8.8.8.{n}" for n in range(1, 10)]
+    _resolving(monkeypatch, addresses)
+    recording = _Recording(*addresses)
+    with pytest.raises(httpcore2.ConnectError):
+        await GuardedNetwork(EndpointRules(), recording).connect_tcp("push.example", 443)
+    assert [host for host, _ in recording.asked] == addresses[:4]
+
+
+async def test_a_name_that_cannot_be_resolved_in_time_or_at_all_is_a_failure(monkeypatch):
+    never = asyncio.Event()
+
+    async def resolve(host, _port, **_):
+        if host == "slow.example":
+            await never.wait()
+        raise OSError("no such host")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    network = GuardedNetwork(EndpointRules(), _Recording())
+    with pytest.raises(httpcore2.ConnectTimeout):
+        await network.connect_tcp("slow.example", 443, timeout=0.01)
+    with pytest.raises(httpcore2.ConnectError, match="no such host"):
+        await network.connect_tcp("none.example", 443)
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (Reply(410, {}, b""), "answered 410"),
+        (Reply(400, {}, b'{"reason":\n "Bad\x1b[31m"}\x00'), 'answered 400: {"reason": "Bad [31m"}'),
+        (Reply(500, {}, b"\xff\xfe oh"), "answered 500: \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER} oh"),
+        (Reply(500, {}, b"x" * 500), "answered 500: " + "x" * 200),
+    ],
+)  # fmt: skip
+def test_an_answer_is_told_in_one_short_line(reply, told):
+    assert reply.told() == told
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 16_000])
+def test_a_body_that_is_no_json_is_none(body):
+    assert Reply(200, {}, body).json() is None
