@@ -7,7 +7,7 @@ has given up the last one is remembered until the next start, and costs a statem
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from bridge.plan import Plan
 from bridge.push.making import PushTimes, jobs
@@ -23,10 +23,10 @@ class PushJobs:
         self, d: Dialect, sql: SubscriptionStatements, times: PushTimes, reached: Callable[[UserId], bool]
     ) -> None:
         """`reached` is asked in the committer's thread, whether a user has a device connected."""
-        self._sql = sql
+        self._load = sql.load_users
         self._times = times
         self._reached = reached
-        self._pushed: set[UserId] | None = None
+        self._pushed: set[UserId] = set()
         kind = d.field(2)
         self._insert = text(
             "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts,"
@@ -42,11 +42,14 @@ class PushJobs:
             " ON CONFLICT (user_id, device_id, seq, kind) DO NOTHING"
         )
 
+    def load(self, engine: Engine) -> None:
+        """Before the first batch. Raises: sqlalchemy.exc.SQLAlchemyError."""
+        with engine.connect() as connection:
+            self._pushed = {UserId(user) for (user,) in connection.execute(self._load)}
+
     def write(self, connection: Connection, plan: Plan, seqs: Sequence[int], ts: int) -> bool:
         """`seqs` are those of `plan.inbox`. Returns whether any job may have been made."""
         pushed = self._pushed
-        if pushed is None:
-            pushed = self._pushed = {UserId(user) for (user,) in connection.execute(self._sql.load_users)}
         pushed.update(user for (user, _device), row in plan.push.subscriptions.items() if row is not None)
         if not pushed or not seqs:
             return False

@@ -43,6 +43,7 @@ from bridge.store import (
 )
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
+from bridge.store.failures import answering
 from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.push_jobs import PushJobs
 from bridge.store.relay_statements import RelayStatements
@@ -105,11 +106,16 @@ class RelayStore:
         push: PushTimes | None = None,
         reached: Callable[[UserId], bool] = lambda _user: False,
     ) -> None:
-        """`reached` says, in the committer's thread, whether a user has a device connected."""
+        """`reached` says, in the committer's thread, whether a user has a device connected.
+
+        Raises: errors.Unavailable.
+        """
         self._writer = writer
         made = dialect.of(writer.engine)
         self._sql = RelayStatements(made)
         self._pushes = PushJobs(made, self._sql.push, push or PushTimes(), reached)
+        with answering():
+            self._pushes.load(writer.engine)
         self._epoch = epoch
         self._clock_ms = clock_ms
         self._small_limit = small_limit
