@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Engine, event
 
+from bridge.backplane.bells import NULL_BELL, Bell
+from bridge.backplane.mirror import NULL_MIRROR, Mirror
 from bridge.changes import ChangePoller
 from bridge.decide import SMALL_LIMIT
 from bridge.durable import Inbox, Members, Sessions
@@ -61,7 +63,7 @@ class Bridge:
     """Everything between a broker and one database.
 
     `relay`, `inbox`, `members`, `presence` and `sessions` are the ports that the broker is given; `reads` serves
-    polling.
+    polling. `generation` rises with each server that has this database.
     """
 
     def __init__(
@@ -80,10 +82,12 @@ class Bridge:
         timers: Timers | None = None,
         push: PushTimes | None = None,
         push_targets: PushTargets | None = None,
+        bell: Bell = NULL_BELL,
+        mirror: Mirror = NULL_MIRROR,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
         here on no other server can commit. `witness` is the file that remembers what was seen of the database.
-        `push_targets` says what push services take; None: there are none.
+        `push_targets` says what push services take; None: there are none. `bell` and `mirror` are for other processes.
 
         Raises: schema.SchemaError if it is not; errors.Unavailable if the database cannot be used.
         """
@@ -95,7 +99,7 @@ class Bridge:
             schema.check_current(self._writer)
             _tune_committer(self._writer)
             begun = begin(self._writer, self._witness)
-        self._generation = begun.batch // meta.GENERATION
+        self.generation = begun.batch // meta.GENERATION
         self._store = ReadStore(self._reader, faults.now_ms)
         self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
@@ -140,12 +144,19 @@ class Bridge:
             live=self.live,
             targets=push_targets,
             on_pushed=self._pushes_made,
+            bell=bell,
         )
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)
         self.sessions = Sessions(self.relay, self._store, self._executor)
         self.presence = PresenceDesk(
-            self.roster, self._store, self._executor, self.relay, now_ms=faults.now_ms, timers=timers
+            self.roster,
+            self._store,
+            self._executor,
+            self.relay,
+            now_ms=faults.now_ms,
+            timers=timers,
+            mirror=mirror,
         )
 
     async def start(self, outbound: Outbound) -> None:
@@ -155,7 +166,7 @@ class Bridge:
         def lost() -> None:
             loop.call_soon_threadsafe(self.relay.lose)
 
-        self._lease.keep(self._generation, lost)
+        self._lease.keep(self.generation, lost)
         if self._checkpointer is not None:
             self._checkpointer.start()
         self.relay.start(outbound)
@@ -192,6 +203,11 @@ class Bridge:
     def _pushes_since(self) -> tuple[int, int]:
         now = self._now_ms()
         return now - self._retention.pushes_days * DAY_MS, now - self._push_times.ttl_ms - LATE_MS
+
+    def look_for_changes(self) -> None:
+        """At once, instead of a moment later; to be called in the loop."""
+        if self._changes is not None:
+            self._changes.wake()
 
     async def lost(self) -> None:
         """Returns when another server has taken the database over; then nothing is committed here any more."""

@@ -13,6 +13,7 @@ from bridge.push_reads import PushReads
 from bridge.store.failures import answering
 from bridge.store.faults import now_ms
 from bridge.store.read_store import ReadStore, Snapshot
+from bridge.trace import TraceReads
 from pabal import codec, ids
 from pabal import messages as m
 from pabal.errors import BadRequest, NotAMember, NotFound
@@ -38,6 +39,7 @@ class Reads:
         self._states = states
         self._people = PeopleReads(store)
         self._pushes = PushReads(store)
+        self._traces = TraceReads(store)
         self._clock_ms = clock_ms
 
     @property
@@ -47,6 +49,10 @@ class Reads:
     @property
     def people(self) -> PeopleReads:
         return self._people
+
+    @property
+    def traces(self) -> TraceReads:
+        return self._traces
 
     @property
     def pushes(self) -> PushReads:
@@ -151,8 +157,15 @@ class Reads:
         with answering(), self._store.snapshot() as snapshot:
             return invite_page(snapshot.groups, user, conv, self._clock_ms(), re)
 
-    def presence(self, viewer: UserId, users: Sequence[UserId], re: str | None = None) -> bytes:
-        """A PresenceList."""
+    def presence(
+        self,
+        viewer: UserId,
+        users: Sequence[UserId],
+        states: Callable[[UserId], State] | None = None,
+        re: str | None = None,
+    ) -> bytes:
+        """A PresenceList. `states` None: those that this was made with."""
+        told = states or self._states
         asked = list(dict.fromkeys(users))
         with answering(), self._store.snapshot() as snapshot:
             relations = snapshot.relations(viewer, asked)
@@ -166,7 +179,7 @@ class Reads:
                 presence=[
                     m.UserPresence(
                         user=user,
-                        state=self._states(user) if user in shown else "offline",
+                        state=told(user) if user in shown else "offline",
                         last_seen=seen.get(user),
                     )
                     for user in asked

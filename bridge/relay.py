@@ -14,6 +14,7 @@ from functools import partial
 
 import msgspec
 
+from bridge.backplane.bells import NULL_BELL, Bell
 from bridge.commands import Command
 from bridge.committer import Committer, Store
 from bridge.jobs import Job, Packet, Upkeep
@@ -66,9 +67,10 @@ class Relay:
         live: Live = NULL_LIVE,
         targets: PushTargets | None = None,
         on_pushed: Callable[[], None] = lambda: None,
+        bell: Bell = NULL_BELL,
     ) -> None:
-        """`live` is told what others may hear that is kept nowhere. `targets` says what push services take; `on_pushed` is
-        called, in the loop, when there may be pushes to be sent. `on_lost` is called, in the loop, when another
+        """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `targets` says what push
+        services take; `on_pushed` is called, in the loop, when there may be pushes to be sent. `on_lost` is called, in the loop, when another
         server has taken the database over: nothing is committed here any more.
         """
         self._reads = reads
@@ -80,6 +82,7 @@ class Relay:
         self._live = live
         self._targets = targets or NoTargets()
         self._on_pushed = on_pushed
+        self._bell = bell
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
         self._waiting: deque[Job | Upkeep] = deque()
@@ -348,6 +351,7 @@ class Relay:
             outbound.publish(topics.room(conv), payload, 0)
         if result.deliveries:
             self._published_upto = result.batch_id
+            self._bell.news(result.deliveries)
         if result.moved or result.arrived or result.is_regrouped:
             self._live.committed(result)
         if result.is_pushed:

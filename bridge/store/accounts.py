@@ -4,7 +4,7 @@ Transactions are short: the relay writes the same SQLite file. One about a user 
 account row (on SQLite all writers wait for one another anyway), so two logins of one user cannot interleave.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -13,7 +13,17 @@ from sqlalchemy import Connection, Engine, Row, delete, exc, insert, select, tex
 
 from bridge.store.audit_log import AuditLog
 from bridge.store.engine import open_engine
-from bridge.store.tables import account, change_log, device, login_session, spent_refresh
+from bridge.store.tables import (
+    account,
+    change_log,
+    device,
+    login_session,
+    push_job,
+    push_log,
+    push_shown,
+    push_subscription,
+    spent_refresh,
+)
 from bridge.store.turnstile import first_in_line
 from pabal.errors import Conflict, Unavailable
 from pabal.ids import DeviceId, UserId
@@ -66,16 +76,22 @@ class SessionRow:
 class AccountStore:
     """Opens transactions on the account tables. Thread-safe."""
 
-    def __init__(self, writer: Engine, reader: Engine) -> None:
-        """Two engines of the same database; `reader` may be a read-only one, which never waits for a writer."""
+    def __init__(self, writer: Engine, reader: Engine, changed: Callable[[], None] = lambda: None) -> None:
+        """Two engines of the same database; `reader` may be a read-only one, which never waits for a writer.
+
+        `changed` is called after the commit of what the relay must hear of.
+        """
         self._writer = writer
         self._reader = reader
+        self._changed = changed
 
     @classmethod
-    def open(cls, url: str, *, pool_size: int = 5) -> Self:
+    def open(cls, url: str, *, pool_size: int = 5, changed: Callable[[], None] = lambda: None) -> Self:
         """Own engines for this database; end with `close`. Connects to nothing yet."""
         return cls(
-            open_engine(url, pool_size=pool_size), open_engine(url, read_only=True, pool_size=pool_size)
+            open_engine(url, pool_size=pool_size),
+            open_engine(url, read_only=True, pool_size=pool_size),
+            changed,
         )
 
     def close(self) -> None:
@@ -94,7 +110,10 @@ class AccountStore:
             except OSError as error:
                 raise _unavailable() from error
             stack.enter_context(_answering())
-            yield AccountTransaction(stack.enter_context(self._writer.begin()))
+            transaction = AccountTransaction(stack.enter_context(self._writer.begin()))
+            yield transaction
+        if transaction.has_told:
+            self._changed()
 
     @contextmanager
     def reading(self) -> Iterator["AccountTransaction"]:
@@ -112,6 +131,8 @@ class AccountTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.audit = AuditLog(connection)
+        self.has_told = False
+        """Whether there is anything in it that the relay must hear of."""
 
     # Accounts
 
@@ -223,10 +244,21 @@ class AccountTransaction:
         )
 
     def delete_device(self, user: UserId, name: DeviceId) -> None:
+        self.end_pushes(user, name)
+        self._connection.execute(
+            delete(push_log).where(push_log.c.user_id == user, push_log.c.device_id == name)
+        )
         self._connection.execute(delete(device).where(device.c.user_id == user, device.c.device_id == name))
 
     def delete_devices(self, user: UserId) -> None:
+        """What there is about pushes to them goes with what the account wrote."""
+        self._connection.execute(delete(push_subscription).where(push_subscription.c.user_id == user))
         self._connection.execute(delete(device).where(device.c.user_id == user))
+
+    def end_pushes(self, user: UserId, name: DeviceId) -> None:
+        """Nothing is pushed to this device any longer, also not what waits."""
+        for table in (push_subscription, push_job, push_shown):
+            self._connection.execute(delete(table).where(table.c.user_id == user, table.c.device_id == name))
 
     # Login sessions
 
@@ -312,6 +344,7 @@ class AccountTransaction:
         self._tell(kind="related", user_id=user, ts=ts)
 
     def _tell(self, **change: Any) -> None:
+        self.has_told = True
         if self._connection.dialect.name == "postgresql":
             # The relay reads on from the highest number that it has seen, so numbers become visible in their order.
             self._connection.execute(_ONE_AT_A_TIME)
