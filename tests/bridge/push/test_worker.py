@@ -55,7 +55,7 @@ async def test_what_a_worker_was_sending_when_it_died_is_in_doubt_and_the_rest_g
     dying = push.worker(limits=Limits(2, 2))
     await dying.start()
     await push.service.until(lambda: len(push.service.sent) == 2)
-    await kill(dying)
+    await kill(push, dying)
     push.service.hold.set()
     told = await push.pushed()
     assert len(told) == 2  # the two lanes that nobody had
@@ -361,8 +361,9 @@ async def test_the_depth_is_that_of_open_jobs(push):
     assert push.store.depth() == (0, None)
 
 
-async def kill(worker) -> None:
+async def kill(push, worker) -> None:
     """As SIGKILL would: nothing more is written down."""
+    push.dead.add(worker._name)
     worker._stopping = True
     tasks = [*worker._sending, worker._task]
     worker._results = []
