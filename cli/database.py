@@ -1,7 +1,7 @@
 """The database of these settings, opened for commands that work straight on it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -145,8 +145,15 @@ def reads(settings: Settings) -> Iterator[Reads]:
 
 
 @contextmanager
-def accounts(settings: Settings, pool_size: int = 1, *, make: bool = True) -> Iterator[Accounts]:
-    """The accounts, on the database directly; a running server acts on a change within a second.
+def accounts(
+    settings: Settings,
+    pool_size: int = 1,
+    *,
+    make: bool = True,
+    changed: Callable[[], None] = lambda: None,
+) -> Iterator[Accounts]:
+    """The accounts, on the database directly; a running server acts on a change within a second, and at once where
+    `changed` tells it.
 
     Where there is no database yet it is made, or refused without `make`.
 
@@ -157,7 +164,7 @@ def accounts(settings: Settings, pool_size: int = 1, *, make: bool = True) -> It
     folder.prepare(settings.data)
     require_current(settings)
     keyring = Keyring.open(settings.data, now=now_s(), token_ttl_s=settings.access_token_seconds)
-    store = AccountStore.open(settings.url, pool_size=pool_size)
+    store = AccountStore.open(settings.url, pool_size=pool_size, changed=changed)
     try:
         yield Accounts(
             store,

@@ -10,7 +10,7 @@ import socket
 
 from bridge.accounts.service import Accounts
 from bridge.store.lease import Lease
-from cli import loop, output, sockets, tls
+from cli import backplane, loop, output, sockets, tls
 from cli.errors import CliError
 from cli.exposition import Figure
 from cli.roles import embedded, running, standby, storage, web
@@ -43,6 +43,7 @@ class _Server:
 
     async def run(self, stop: asyncio.Event) -> None:
         settings, stack = self._settings, self._stack
+        await asyncio.to_thread(backplane.check, settings)
         try:
             held = await standby.hold(settings, stack, stop, self._stand_by)
             if held is None:

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bridge.backplane import address as redis_address
+from bridge.backplane.address import RedisAddress
 from bridge.decide import SMALL_LIMIT
 from bridge.entries import MAX_MEMBERS
 from bridge.store.engine import is_sqlite, normal_url, shown
@@ -106,10 +108,14 @@ def _database(value: object) -> object:
     return normal_url(text)
 
 
-def _not_yet(value: object) -> object:
+def _redis(value: object) -> object:
     if value is None:
         return None
-    raise ValueError("not available yet")
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError("no URL of Redis")  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    RedisAddress.parse(text)
+    return text
 
 
 def _revealed(secret: SecretStr | None) -> str | None:
@@ -185,8 +191,10 @@ class Settings(BaseSettings):
         f"The database; without it, SQLite in the data folder ({DATABASE_FILE}).",
         "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
     )
-    redis_url: Annotated[Secret | None, BeforeValidator(_not_yet)] = _setting(
-        None, "Not available yet.", "nothing at all: Redis is not available yet, leave it out"
+    redis_url: Annotated[Secret | None, BeforeValidator(_redis)] = _setting(
+        None,
+        "Redis, by which several processes share limits of rate, presence and hints to look (docs/redis.md).",
+        redis_address.EXPECTED,
     )
     rate_limits: Switch = _setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
     request_rate: int = _number(50, "Requests a second that one user may make.", low=1, high=1_000_000)
@@ -278,6 +286,11 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data / DATABASE_FILE}"
+
+    @property
+    def redis(self) -> RedisAddress | None:
+        """None: there is none."""
+        return None if self.redis_url is None else RedisAddress.parse(self.redis_url.get_secret_value())
 
     @property
     def is_sqlite(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from flask import Flask
 
 from bridge.build import open_reads
-from cli import database, logs
+from cli import backplane, database, logs
 from cli.settings import Address, Settings
 from cli.webapi_process import INSTANCE, Task
 from webapi import serve as web
@@ -38,13 +38,14 @@ def _serve_settings(settings: Settings) -> ServeSettings:
 
 def _application(task: Task, settings: Settings) -> Flask:
     with ExitStack() as stack:
-        accounts = stack.enter_context(database.accounts(settings, _CONNECTIONS))
+        plane = stack.enter_context(backplane.plane(settings))
+        accounts = stack.enter_context(database.accounts(settings, _CONNECTIONS, changed=plane.changed))
         reads = stack.enter_context(open_reads(settings.url, pool_size=_CONNECTIONS))
         relay = MqttRelayClient(*Address.parse(task.relay), INSTANCE, task.secret)
         relay.start()
         stack.callback(relay.stop)
         # From here on it is the application that closes them.
-        services = Services(accounts, reads, relay, close=stack.pop_all().close)
+        services = Services(accounts, reads, relay, plane, close=stack.pop_all().close)
     return create_app(services, _web_settings(task, settings))
 
 

@@ -3,11 +3,12 @@
 All methods may block, and are called from many threads at once.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from pabal import messages as m
 from pabal.ids import ConvId, DeviceId, UserId
+from pabal.presence import State
 
 
 class Reads(Protocol):
@@ -48,6 +49,10 @@ class Reads(Protocol):
 
     def heads(self, users: Collection[UserId]) -> dict[UserId, int]:
         """`head` of each, in one query; users without an inbox may be left out."""
+        ...
+
+    def presence(self, user: UserId, users: Sequence[UserId], states: Callable[[UserId], State]) -> bytes:
+        """A `PresenceList`: of what `states` says, as much as each of them shows to this user."""
         ...
 
     @property
