@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +23,9 @@ from bridge.expiry import Sweeper
 from bridge.live import LiveNews
 from bridge.ports import Outbound
 from bridge.presence import PresenceDesk, Timers
+from bridge.push.making import PushTimes
+from bridge.push_commands import PushTargets
+from bridge.push_ends import PushEnds
 from bridge.reads import Reads
 from bridge.receipts import EVERY_S
 from bridge.relay import Relay
@@ -44,6 +47,8 @@ from pabal.ratelimit import RateLimiter
 
 READERS = 4
 WITNESS_EVERY_S = 5.0
+# So long after its time was over a push counts as one that nobody sends.
+LATE_MS = 3_600_000
 # A transaction of the committer pauses only to decide; a server that is stopped within one must not keep the next
 # one out for longer than this.
 COMMITTER_IDLE_S = 3
@@ -77,10 +82,12 @@ class Bridge:
         timers: Timers | None = None,
         bell: Bell = NULL_BELL,
         mirror: Mirror = NULL_MIRROR,
+        push: PushTimes | None = None,
+        push_targets: PushTargets | None = None,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
         here on no other server can commit. `witness` is the file that remembers what was seen of the database.
-        `bell` and `mirror` are for other processes.
+        `bell` and `mirror` are for other processes. `push_targets` says what push services take; None: there are none.
 
         Raises: schema.SchemaError if it is not; errors.Unavailable if the database cannot be used.
         """
@@ -97,7 +104,10 @@ class Bridge:
         self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
         self._eraser: Eraser | None = None
-        self._events_days = (retention or Retention()).events_days
+        self._retention = retention or Retention()
+        self._push_times = push or PushTimes()
+        self._push_ends: PushEnds | None = None
+        self._on_pushed: Callable[[], None] = lambda: None
         self._now_ms = faults.now_ms
         self._sweeper: Sweeper | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -115,6 +125,8 @@ class Bridge:
             recall_window_ms=recall_window_s * 1000,
             max_members=max_members,
             faults=faults,
+            push=self._push_times,
+            reached=self.roster.is_reached,
         )
         self.live = LiveNews(
             LiveStore(self._reader),
@@ -131,6 +143,8 @@ class Bridge:
             faults=faults,
             live=self.live,
             bell=bell,
+            targets=push_targets,
+            on_pushed=self._pushes_made,
         )
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)
@@ -163,7 +177,8 @@ class Bridge:
             self._store,
             self._executor,
             outbound,
-            events_since=lambda: self._now_ms() - self._events_days * DAY_MS,
+            events_since=lambda: self._now_ms() - self._retention.events_days * DAY_MS,
+            pushes_since=self._pushes_since,
         )
         self.live.start(outbound, self.relay.commit)
         self._changes = ChangePoller(self._store, self._executor, outbound, self._eraser.wake)
@@ -172,12 +187,26 @@ class Bridge:
         self._sweeper.start()
         await self.presence.start(outbound)
         self._eraser.start()
+        self._push_ends = PushEnds(self.relay.commit, self._store, self._executor)
+        self._push_ends.start()
         self._watching = loop.create_task(self._watch())
 
     def look_for_changes(self) -> None:
         """At once, instead of a moment later; to be called in the loop."""
         if self._changes is not None:
             self._changes.wake()
+    def on_pushed(self, callback: Callable[[], None]) -> None:
+        """Have it called, in the loop, when there may be pushes to be sent: a worker in this process need not wait until
+        it looks again.
+        """
+        self._on_pushed = callback
+
+    def _pushes_made(self) -> None:
+        self._on_pushed()
+
+    def _pushes_since(self) -> tuple[int, int]:
+        now = self._now_ms()
+        return now - self._retention.pushes_days * DAY_MS, now - self._push_times.ttl_ms - LATE_MS
 
     async def lost(self) -> None:
         """Returns when another server has taken the database over; then nothing is committed here any more."""
@@ -203,6 +232,8 @@ class Bridge:
             await self._eraser.stop()
         if self._sweeper is not None:
             await self._sweeper.stop()
+        if self._push_ends is not None:
+            await self._push_ends.stop()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)

@@ -9,6 +9,7 @@ from bridge import updates
 from bridge.group_reads import group_page, invite_page
 from bridge.people_reads import PeopleReads
 from bridge.ports import InboxPage
+from bridge.push_reads import PushReads
 from bridge.store.failures import answering
 from bridge.store.faults import now_ms
 from bridge.store.read_store import ReadStore, Snapshot
@@ -36,6 +37,7 @@ class Reads:
         self._epoch = epoch
         self._states = states
         self._people = PeopleReads(store)
+        self._pushes = PushReads(store)
         self._clock_ms = clock_ms
 
     @property
@@ -45,6 +47,10 @@ class Reads:
     @property
     def people(self) -> PeopleReads:
         return self._people
+
+    @property
+    def pushes(self) -> PushReads:
+        return self._pushes
 
     def head(self, user: UserId) -> int:
         """The newest seq of the inbox; 0 for an empty one."""

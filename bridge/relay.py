@@ -21,6 +21,7 @@ from bridge.jobs import Job, Packet, Upkeep
 from bridge.lanes import Lanes
 from bridge.live import NULL_LIVE, Live
 from bridge.ports import Outbound, Source, Ticket
+from bridge.push_commands import NoTargets, PushTargets
 from bridge.reads import Reads
 from bridge.requests import SMALL, command_of, no_collecting, read, read_one, reads_only, right_refusal
 from bridge.store.failures import LeaseLost
@@ -65,8 +66,11 @@ class Relay:
         faults: Faults = NO_FAULTS,
         live: Live = NULL_LIVE,
         bell: Bell = NULL_BELL,
+        targets: PushTargets | None = None,
+        on_pushed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `on_lost` is called, in the loop, when another
+        """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `targets` says what push
+        services take; `on_pushed` is called, in the loop, when there may be pushes to be sent. `on_lost` is called, in the loop, when another
         server has taken the database over: nothing is committed here any more.
         """
         self._reads = reads
@@ -77,6 +81,8 @@ class Relay:
         self._faults = faults
         self._live = live
         self._bell = bell
+        self._targets = targets or NoTargets()
+        self._on_pushed = on_pushed
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
         self._waiting: deque[Job | Upkeep] = deque()
@@ -215,7 +221,7 @@ class Relay:
                 self._waiting.append(job)
             case _:
                 try:
-                    job.command = command_of(job.source, job.request)
+                    job.command = command_of(job.source, job.request, self._targets)
                     job.request = _WRITE
                 except PabalError as refusal:
                     job.request = refusal
@@ -348,6 +354,8 @@ class Relay:
             self._bell.news(result.deliveries)
         if result.moved or result.arrived or result.is_regrouped:
             self._live.committed(result)
+        if result.is_pushed:
+            self._on_pushed()
 
     # -- reads ---------------------------------------------------------------------------------------------
 
@@ -363,7 +371,7 @@ class Relay:
                 if job.request_id is not None:
                     job.reply(codec.encode(m.Done(re=job.request_id)))
             elif job.request_id is not None:  # without an id nobody would hear the answer
-                call = partial(read, self._reads, job.source.user, job.request)
+                call = partial(read, self._reads, job.source, job.request)
                 job.reply(await self._running_loop.run_in_executor(self._readers, call))
             job.packet.done(kept=True)
         except PabalError as refusal:

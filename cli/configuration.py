@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from cli.errors import SettingsError
 from cli.settings import PREFIX, Address, Settings
 
-SECRET = frozenset({"database_url", "redis_url"})
+SECRET = frozenset({"database_url", "redis_url", "push_webhook_secret"})
 # Variables that are no settings of the server: for this command, and for the client in the terminal.
 OTHER_VARIABLES = frozenset({"PABAL_CONFIG", "PABAL_DEBUG", "PABAL_FAULTS", "PABAL_PROFILE", "PABAL_SERVER"})
 _LONGEST_VALUE = 80

@@ -8,6 +8,7 @@ from flask import Flask
 
 from bridge.build import open_reads
 from cli import backplane, database, logs
+from cli.push_services import push_offer
 from cli.settings import Address, Settings
 from cli.webapi_process import INSTANCE, Task
 from webapi import serve as web
@@ -61,4 +62,5 @@ def _web_settings(task: Task, settings: Settings) -> WebSettings:
         max_body_bytes=settings.max_packet_bytes,
         max_waits=settings.web_waits,
         proxies=settings.proxies,
+        push=push_offer(settings),
     )

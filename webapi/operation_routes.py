@@ -24,6 +24,7 @@ class OperationRoutes:
 
     def register(self, api: Api) -> None:
         api.route("GET", "/v1/brokers", self.brokers, {200: s.BrokersBody}, tag="operations")
+        api.route("GET", "/v1/push", self.push, {200: s.PushBody}, tag="operations", is_open=True)
         for path, view, answer in (
             ("/healthz", self.healthz, s.HealthBody),
             ("/readyz", self.readyz, s.ReadyBody),
@@ -34,6 +35,11 @@ class OperationRoutes:
         """Where to connect over MQTT, least loaded first."""
         brokers = [s.BrokerBody(tcp=one.tcp, ws=one.ws) for one in self._brokers.all()]
         return Answer(200, s.BrokersBody(brokers=brokers))
+
+    def push(self, _call: Call) -> Answer:
+        """By which push services a device can be reached, and the key that browsers subscribe with."""
+        offer = self._settings.push
+        return Answer(200, s.PushBody(services=list(offer.services), vapid_key=offer.vapid_key))
 
     def healthz(self, _call: Call) -> Answer:
         """This process answers."""

@@ -131,6 +131,9 @@ class ReadStatements:
             "SELECT data FROM inbox WHERE user_id = :user AND type = 'contact' AND data IS NOT NULL"
         )
         self.oldest_event = text("SELECT ts FROM audit ORDER BY event_id LIMIT 1")
+        self.oldest_push = text(
+            "SELECT min(done_ts) FROM push_log UNION ALL SELECT min(due_ts) FROM push_job"
+        )
         self.ever_mine = text(
             "SELECT m.conv_id, m.to_id IS NULL, c.head FROM member AS m JOIN conversation AS c"
             " ON c.conv_id = m.conv_id WHERE m.user_id = :user AND m.conv_id > :after"
