@@ -195,6 +195,7 @@ class Bridge:
         """At once, instead of a moment later; to be called in the loop."""
         if self._changes is not None:
             self._changes.wake()
+
     def on_pushed(self, callback: Callable[[], None]) -> None:
         """Have it called, in the loop, when there may be pushes to be sent: a worker in this process need not wait until
         it looks again.

@@ -22,6 +22,8 @@ from cli.commands import (
     group,
     keys,
     people,
+    push,
+    push_queue,
     serve,
     user,
 )
@@ -59,9 +61,11 @@ def root(
 
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
+app.command("push")(push.push)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
+app.add_typer(push_queue.admin, name="admin")
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("login")(client.login)

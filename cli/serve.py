@@ -13,6 +13,7 @@ from bridge.store.lease import Lease
 from cli import backplane, loop, output, sockets, tls
 from cli.errors import CliError
 from cli.exposition import Figure
+from cli.push_exposition import PushFigure
 from cli.roles import embedded, running, standby, storage, web
 from cli.roles.health import Answering, Health, Phase, that
 from cli.roles.watch import Watch
@@ -70,6 +71,8 @@ class _Server:
         async with contextlib.AsyncExitStack() as stack:
             core = await embedded.start(settings, accounts, lease, {INSTANCE: secret}, stack)
             watch.expose(Figure(core.broker, core.bridge.relay.figures))
+            if core.pushes is not None:
+                watch.expose(PushFigure(core.pushes))
             self._health.require(that(lambda: lease.held, "the database is not ours at the moment"))
             self._health.require(Answering(accounts.ping, "the database does not answer"))
             child = web.supervised(settings, http, core.bound["mqtt"], core.bound["ws"], secret)

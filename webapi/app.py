@@ -77,7 +77,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     GroupRoutes(services.reads, services.relay).register(api)
     MessageLifeRoutes(services.relay).register(api)
     ReceiptRoutes(services.relay).register(api)
-    OperationRoutes(services.accounts, services.relay, brokers).register(api)
+    OperationRoutes(services.accounts, services.relay, brokers, settings.push).register(api)
     document = openapi.describe(app, spec)
     add_documents(app, document)
     _add_headers(app, settings.cors_origins)

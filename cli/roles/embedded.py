@@ -17,17 +17,21 @@ from broker.server import PabalBroker
 from broker.settings import BrokerSettings
 from cli import backplane, loop, sockets, tls
 from cli.errors import CliError, SettingsError
+from cli.push_services import push_services
+from cli.pushing import BrokerWakes, Pushing, PushNumbers, PushThread
 from cli.roles import announced, storage
 from cli.settings import Address, Settings
+from push.build import PushServices
 
 
 class Embedded(NamedTuple):
-    """`bound` says where it listens, by the names of the settings."""
+    """`bound` says where it listens, by the names of the settings. `pushes` is there where they are sent by this process."""
 
     broker: PabalBroker
     bridge: Bridge
     bound: dict[str, Address]
     plane: Plane
+    pushes: PushNumbers | None
 
 
 def check_ports(settings: Settings, patience_s: float) -> None:
@@ -63,7 +67,9 @@ async def start(
     )
     authenticator = AccountAuthenticator(accounts, failures)
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease, plane)
+    wakes = BrokerWakes() if settings.push == "embedded" else None
+    pushed_by = push_services(settings, wakes)
+    bridge = storage.make_bridge(settings, lease, plane, pushed_by)
     broker = _make_broker(settings, bridge, authenticator, services)
     await bridge.start(broker)
     try:
@@ -81,7 +87,25 @@ async def start(
     storage.act_on_changes(bridge, plane)
     plane.speak(bridge.generation, announced.says(settings, broker, bound["mqtt"], bound["ws"]))
     stack.callback(plane.stop)
-    return Embedded(broker, bridge, bound, plane)
+    pushes = None if wakes is None else _start_pushes(settings, bridge, broker, pushed_by, wakes, stack)
+    return Embedded(broker, bridge, bound, plane, pushes)
+
+
+def _start_pushes(
+    settings: Settings,
+    bridge: Bridge,
+    broker: PabalBroker,
+    services: PushServices,
+    wakes: BrokerWakes,
+    stack: contextlib.AsyncExitStack,
+) -> PushNumbers:
+    """In a thread; it stops before the bridge and the broker do."""
+    wakes.open(broker.publish)
+    thread = PushThread(lambda: Pushing(settings.url, services))
+    thread.start()
+    stack.push_async_callback(thread.stop)
+    bridge.on_pushed(thread.wake)
+    return thread.numbers
 
 
 def _broker_settings(settings: Settings) -> BrokerSettings:
