@@ -80,14 +80,14 @@ class Bridge:
         receipts_every_s: float = EVERY_S,
         faults: Faults = NO_FAULTS,
         timers: Timers | None = None,
-        bell: Bell = NULL_BELL,
-        mirror: Mirror = NULL_MIRROR,
         push: PushTimes | None = None,
         push_targets: PushTargets | None = None,
+        bell: Bell = NULL_BELL,
+        mirror: Mirror = NULL_MIRROR,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
         here on no other server can commit. `witness` is the file that remembers what was seen of the database.
-        `bell` and `mirror` are for other processes. `push_targets` says what push services take; None: there are none.
+        `push_targets` says what push services take; None: there are none. `bell` and `mirror` are for other processes.
 
         Raises: schema.SchemaError if it is not; errors.Unavailable if the database cannot be used.
         """
@@ -142,9 +142,9 @@ class Bridge:
             on_lost=self._lost.set,
             faults=faults,
             live=self.live,
-            bell=bell,
             targets=push_targets,
             on_pushed=self._pushes_made,
+            bell=bell,
         )
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)
@@ -191,11 +191,6 @@ class Bridge:
         self._push_ends.start()
         self._watching = loop.create_task(self._watch())
 
-    def look_for_changes(self) -> None:
-        """At once, instead of a moment later; to be called in the loop."""
-        if self._changes is not None:
-            self._changes.wake()
-
     def on_pushed(self, callback: Callable[[], None]) -> None:
         """Have it called, in the loop, when there may be pushes to be sent: a worker in this process need not wait until
         it looks again.
@@ -208,6 +203,11 @@ class Bridge:
     def _pushes_since(self) -> tuple[int, int]:
         now = self._now_ms()
         return now - self._retention.pushes_days * DAY_MS, now - self._push_times.ttl_ms - LATE_MS
+
+    def look_for_changes(self) -> None:
+        """At once, instead of a moment later; to be called in the loop."""
+        if self._changes is not None:
+            self._changes.wake()
 
     async def lost(self) -> None:
         """Returns when another server has taken the database over; then nothing is committed here any more."""

@@ -36,9 +36,12 @@ class PushReads:
 
     def quiet(self, user: UserId, re: str | None = None) -> bytes:
         """A QuietState."""
+        return codec.encode(self.quiet_state(user, re))
+
+    def quiet_state(self, user: UserId, re: str | None = None) -> m.QuietState:
         with answering(), self._store.snapshot() as snapshot:
             found = {conv: _hours.decode(hours) for conv, hours in snapshot.pushes.quiet(user).items()}
-        return codec.encode(m.QuietState(re=re, quiet=found.pop("", None), conversations=found))
+        return m.QuietState(re=re, quiet=found.pop("", None), conversations=found)
 
 
 def _state(device: DeviceId, found: SubscriptionView, re: str | None) -> m.PushState:

@@ -13,6 +13,7 @@ from bridge.push_reads import PushReads
 from bridge.store.failures import answering
 from bridge.store.faults import now_ms
 from bridge.store.read_store import ReadStore, Snapshot
+from bridge.trace import TraceReads
 from pabal import codec, ids
 from pabal import messages as m
 from pabal.errors import BadRequest, NotAMember, NotFound
@@ -38,6 +39,7 @@ class Reads:
         self._states = states
         self._people = PeopleReads(store)
         self._pushes = PushReads(store)
+        self._traces = TraceReads(store)
         self._clock_ms = clock_ms
 
     @property
@@ -47,6 +49,10 @@ class Reads:
     @property
     def people(self) -> PeopleReads:
         return self._people
+
+    @property
+    def traces(self) -> TraceReads:
+        return self._traces
 
     @property
     def pushes(self) -> PushReads:

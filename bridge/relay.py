@@ -65,9 +65,9 @@ class Relay:
         stalled_s: float = STALLED_S,
         faults: Faults = NO_FAULTS,
         live: Live = NULL_LIVE,
-        bell: Bell = NULL_BELL,
         targets: PushTargets | None = None,
         on_pushed: Callable[[], None] = lambda: None,
+        bell: Bell = NULL_BELL,
     ) -> None:
         """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `targets` says what push
         services take; `on_pushed` is called, in the loop, when there may be pushes to be sent. `on_lost` is called, in the loop, when another
@@ -80,9 +80,9 @@ class Relay:
         self._max_batch = max_batch
         self._faults = faults
         self._live = live
-        self._bell = bell
         self._targets = targets or NoTargets()
         self._on_pushed = on_pushed
+        self._bell = bell
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
         self._waiting: deque[Job | Upkeep] = deque()

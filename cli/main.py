@@ -25,6 +25,7 @@ from cli.commands import (
     push,
     push_queue,
     serve,
+    trace,
     user,
 )
 from cli.errors import CliError, SettingsError
@@ -90,6 +91,7 @@ app.add_typer(people.block, name="block")
 app.command("who")(people.who)
 app.command("search")(people.search)
 app.command("report")(people.report)
+app.command("trace")(trace.trace)
 app.add_typer(account.me, name="me")
 app.add_typer(account.devices, name="devices")
 

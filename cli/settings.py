@@ -224,6 +224,15 @@ class Settings(BaseSettings):
         10_000, "Updates of one user that are kept for devices.", low=100, high=10_000_000
     )
     audit_keep_days: int = _number(180, "Days that events of the audit log are kept.", low=1, high=3_650)
+    push_wait_seconds: int = _number(
+        10, "Seconds that a connected device has to acknowledge before a push goes out.", low=0, high=3_600
+    )
+    push_ttl_seconds: int = _number(
+        86_400, "Seconds after which a push is of no use any more.", low=60, high=2_419_200
+    )
+    push_keep_days: int = _number(
+        3, "Days that is kept what became of pushes, for `pabal trace` and dead letters.", low=1, high=365
+    )
     small_group_limit: int = _number(
         SMALL_LIMIT,
         "Members up to which a group is small: each inbox gets a copy of every entry. With more it is large.",

@@ -20,10 +20,12 @@ from webapi.operation_routes import OperationRoutes, add_documents
 from webapi.people_routes import PeopleRoutes
 from webapi.ports import Reads, RelayClient
 from webapi.presence_routes import PresenceRoutes
+from webapi.push_routes import PushRoutes
 from webapi.receipt_routes import ReceiptRoutes
 from webapi.routing import Api
 from webapi.safety_routes import SafetyRoutes
 from webapi.settings import WebSettings
+from webapi.trace_routes import TraceRoutes
 from webapi.wakeups import Wakeups
 
 _EXTENSION = "pabal"
@@ -77,6 +79,8 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     GroupRoutes(services.reads, services.relay).register(api)
     MessageLifeRoutes(services.relay).register(api)
     ReceiptRoutes(services.relay).register(api)
+    PushRoutes(services.relay).register(api)
+    TraceRoutes(services.accounts, services.reads).register(api)
     OperationRoutes(services.accounts, services.relay, brokers, settings.push).register(api)
     document = openapi.describe(app, spec)
     add_documents(app, document)

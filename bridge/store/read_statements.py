@@ -7,6 +7,7 @@ from sqlalchemy import TextClause, text
 from bridge.commands import EVERYBODY
 from bridge.store.dialect import Dialect
 from bridge.store.sharing import SharingStatements
+from bridge.store.trace_queries import TraceStatements
 
 _MESSAGE: Final = (
     "m.conv_id, m.message_id, m.sender, m.device, m.id, m.type, m.kind, m.text, m.body, m.extra, m.ts,"
@@ -95,6 +96,7 @@ class ReadStatements:
             " AND a.state IN ('deleting', 'deleted')) ORDER BY user_id LIMIT 500"
         )
         self.sharing = SharingStatements(d)
+        self.traces = TraceStatements(d)
         self.mentions = text(
             f"SELECT n.conv_id, count(DISTINCT n.message_id) FROM {d.each('keys')} CROSS JOIN mention AS n"
             f" WHERE n.conv_id = {d.field(0)} AND n.user_id IN (:user, '{EVERYBODY}')"

@@ -17,6 +17,7 @@ from bridge.store.group_queries import GroupQueries
 from bridge.store.people_queries import PeopleQueries
 from bridge.store.push_queries import PushQueries
 from bridge.store.read_statements import ReadStatements
+from bridge.store.trace_queries import TraceQueries
 from bridge.updates import StoredMessage, StoredUpdate
 from pabal import messages as m
 from pabal import privacy
@@ -47,6 +48,7 @@ class Snapshot:
         self.people = PeopleQueries(connection)
         self.groups = GroupQueries(connection)
         self.pushes = PushQueries(connection)
+        self.traces = TraceQueries(connection, sql.traces)
         self._now = now
 
     def head(self, user: UserId) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import os
 from bridge.accounts.service import Accounts
 from bridge.backplane.plane import Plane
 from bridge.build import Bridge
+from bridge.push.making import PushTimes
 from bridge.push_commands import PushTargets
 from bridge.store.faults import NO_FAULTS, Armed, Faults
 from bridge.store.lease import Lease
@@ -60,7 +61,13 @@ def make_bridge(
         limiter=_limiter(settings),
         lease=lease,
         witness=settings.witness,
-        retention=Retention(settings.inbox_keep_updates, settings.inbox_keep_days, settings.audit_keep_days),
+        retention=Retention(
+            settings.inbox_keep_updates,
+            settings.inbox_keep_days,
+            settings.audit_keep_days,
+            settings.push_keep_days,
+        ),
+        push=PushTimes(settings.push_wait_seconds * 1000, settings.push_ttl_seconds * 1000),
         small_limit=settings.small_group_limit,
         max_members=settings.max_group_members,
         recall_window_s=settings.recall_seconds,
