@@ -204,8 +204,8 @@ def test_without_a_proxy_nobody_can_make_up_an_address(open_web):
 
 
 def test_what_pushes_go_by_is_told_to_everybody(open_web):
-    told = open_web(push=PushOffer(("web_push", "stdout"), "BKey")).call("GET", "/v1/push")
-    assert told.json == {"services": ["web_push", "stdout"], "vapid_key": "BKey"}
+    told = open_web(push=PushOffer(("webpush", "stdout"), "BKey")).call("GET", "/v1/push")
+    assert told.json == {"services": ["webpush", "stdout"], "vapid_key": "BKey"}
 
 
 def test_without_push_there_is_nothing_to_go_by(web):
