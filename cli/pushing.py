@@ -34,6 +34,7 @@ class PushNumbers:
     def __init__(self, figures: PushFigures) -> None:
         self._figures = figures
         self._depth = Depth(0, None)
+        self.was_looked_at = False
 
     @property
     def jobs(self) -> int:
@@ -66,6 +67,7 @@ class PushNumbers:
 
     def look(self, depth: Depth) -> None:
         self._depth = depth
+        self.was_looked_at = True
 
 
 class Pushing:
