@@ -23,6 +23,8 @@ from cli.commands import (
     group,
     keys,
     people,
+    push,
+    push_queue,
     serve,
     trace,
     user,
@@ -64,9 +66,11 @@ app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
 app.command("webapi")(webapi.webapi)
 app.command("bridge")(bridge.bridge)
+app.command("push")(push.push)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
+app.add_typer(push_queue.admin, name="admin")
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("login")(client.login)

@@ -29,7 +29,9 @@ WITNESS_FILE = "epoch.json"
 MIN_SECRET = 16
 FILE_SUFFIX = "_file"
 # Each of them may stand in a file that a setting of this name and `_file` names.
-SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url")
+SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url", "push_webhook_secret")
+_BASE_URL = r"^https?://[^/\s@]+\S*$"
+_APPLE_ID = r"^[A-Z0-9]{10}$"
 
 
 class Address(NamedTuple):
@@ -374,6 +376,64 @@ class Settings(BaseSettings):
         "Database connections of one web process for accounts, and as many again for reading.",
         low=1,
         high=500,
+    )
+    push: Literal["embedded", "off"] = _setting(
+        "embedded",
+        "Whether pabal serve sends pushes itself; off: pabal push does, or nobody.",
+        "embedded or off",
+    )
+    push_private_endpoints: Origins = _setting(
+        [],
+        "Hosts of push endpoints and webhooks that may be at private addresses; * for all; none by default.",
+        "names or addresses of hosts, separated by commas, or *",
+    )
+    push_ca: OptionalFile = _setting(
+        None,
+        "CA certificates of push services of your own, trusted beside those of the system.",
+        "a PEM file of certificates",
+    )
+    push_webhook_secret: Secret | None = _setting(
+        None,
+        "What signs webhooks that have no secret of their own.",
+        "whsec_ and the base64 of 24 to 64 bytes",
+    )
+    push_webhook_secret_file: OptionalFile = _secret_file("push_webhook_secret")
+    vapid_subject: str = _setting(
+        "mailto:postmaster@localhost",
+        "How the push services of browsers reach you; Apple's wants a real one.",
+        "mailto:NAME@DOMAIN or https://HOST",
+        pattern=r"^(mailto:[^@\s]+@[^@\s]+|https://[^\s/]+\S*)$",
+    )
+    fcm_service_account: OptionalFile = _setting(
+        None,
+        "File of the service account that may send through FCM; without it, there is no fcm.",
+        "the JSON file of a service account, as Google gives it",
+    )
+    fcm_url: str = _setting(
+        "https://fcm.googleapis.com", "Where FCM is.", "https://HOST or http://HOST", pattern=_BASE_URL
+    )
+    fcm_token_url: str | None = _setting(
+        None,
+        "Where Google gives access tokens, if not where the service account says.",
+        "https://HOST/PATH or http://HOST/PATH",
+        pattern=_BASE_URL,
+    )
+    apns_key: OptionalFile = _setting(
+        None, "The .p8 file of Apple; without it, there is no apns.", "the .p8 file of Apple"
+    )
+    apns_key_id: str | None = _setting(None, "The key's id.", "10 letters and digits", pattern=_APPLE_ID)
+    apns_team_id: str | None = _setting(None, "Your team's id.", "10 letters and digits", pattern=_APPLE_ID)
+    apns_topic: str | None = _setting(
+        None,
+        "The app's bundle id.",
+        "a bundle id, such as com.example.chat",
+        pattern=r"^[A-Za-z0-9.-]{1,155}$",
+    )
+    apns_url: str = _setting(
+        "https://api.push.apple.com",
+        "Where APNs is; https://api.sandbox.push.apple.com for apps in development.",
+        "https://HOST",
+        pattern=r"^https://[^/\s@]+/?$",
     )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "How much is logged.", "one of debug, info, warning, error"

@@ -12,6 +12,7 @@ from flask import Flask
 
 from bridge.build import open_reads
 from cli import backplane, database, logs
+from cli.push_services import push_offer
 from cli.roles.services import SERVICE
 from cli.roles.tracing import make_tracing
 from cli.roles.watch_thread import WatchThread
@@ -98,4 +99,5 @@ def _web_settings(settings: Settings, brokers: tuple[BrokerEndpoint, ...]) -> We
         max_body_bytes=settings.max_packet_bytes,
         max_waits=settings.web_waits,
         proxies=settings.proxies,
+        push=push_offer(settings),
     )

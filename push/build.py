@@ -91,8 +91,8 @@ class PushServices(Mapping[str, PushService]):
 def offered(settings: PushSettings, *, mqtt: bool) -> list[str]:
     """The names of the services that `build` makes."""
     made = {
-        "web_push": True,
-        "unified_push": True,
+        "webpush": True,
+        "unifiedpush": True,
         "fcm": settings.fcm_service_account is not None,
         "apns": settings.apns_key is not None,
         "webhook": True,

@@ -98,7 +98,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     ReceiptRoutes(services.relay).register(api)
     PushRoutes(services.relay).register(api)
     TraceRoutes(services.accounts, services.reads).register(api)
-    OperationRoutes(services.accounts, services.relay, brokers).register(api)
+    OperationRoutes(services.accounts, services.relay, brokers, settings.push).register(api)
     document = openapi.describe(app, spec)
     add_documents(app, document)
     _add_headers(app, settings.cors_origins)
