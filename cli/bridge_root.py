@@ -22,7 +22,7 @@ from cli.errors import CliError, SettingsError
 from cli.external_exposition import ExternalFigure
 from cli.push_exposition import PushFigure
 from cli.pushing import PushNumbers
-from cli.redis_exposition import RedisFigure
+from cli.redis_exposition import with_redis
 from cli.roles import running, storage
 from cli.roles.committing import Committing
 from cli.roles.health import that
@@ -69,9 +69,7 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
         accounts = await role.open_accounts(held.patience_s)
         tracing = make_tracing(settings, "pabal-bridge", stack)
         bridge, broker, plane, pushes = await _start(settings, where, accounts, held.lease, tasks, tracing)
-        role.watch.expose(ExternalFigure(broker, bridge.relay.figures))
-        if plane.figures is not None:
-            role.watch.expose(RedisFigure(plane.figures))
+        role.watch.expose(with_redis(ExternalFigure(broker, bridge.relay.figures), plane.figures))
         if pushes is not None:
             role.watch.expose(PushFigure(pushes))
         role.need(held.lease, accounts)

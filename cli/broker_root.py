@@ -9,7 +9,7 @@ import contextlib
 from cli import backplane, tls
 from cli.exposition import Figure
 from cli.push_exposition import PushFigure
-from cli.redis_exposition import RedisFigure
+from cli.redis_exposition import with_redis
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE, secret_of
@@ -42,9 +42,7 @@ async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, sto
         accounts = await role.open_accounts(held.patience_s)
         tracing = make_tracing(settings, "pabal-broker", stack)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
-        role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
-        if core.plane.figures is not None:
-            role.watch.expose(RedisFigure(core.plane.figures))
+        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
         if core.pushes is not None:
             role.watch.expose(PushFigure(core.pushes))
         role.need(held.lease, accounts)

@@ -11,7 +11,7 @@ from cli import backplane, sockets, tls
 from cli.errors import CliError
 from cli.exposition import Figure
 from cli.push_exposition import PushFigure
-from cli.redis_exposition import RedisFigure
+from cli.redis_exposition import with_redis
 from cli.roles import embedded, running, storage, watch, web
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE
@@ -51,9 +51,7 @@ async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Ev
         secret = _service_secret(settings)
         tracing = make_tracing(settings, "pabal", stack)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
-        role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
-        if core.plane.figures is not None:
-            role.watch.expose(RedisFigure(core.plane.figures))
+        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
         if core.pushes is not None:
             role.watch.expose(PushFigure(core.pushes))
         role.need(held.lease, accounts)
