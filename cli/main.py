@@ -22,6 +22,7 @@ from cli.commands import (
     entries,
     group,
     keys,
+    mosquitto,
     people,
     serve,
     user,
@@ -63,6 +64,7 @@ app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
 app.command("webapi")(webapi.webapi)
 app.command("bridge")(bridge.bridge)
+app.command("mosquitto-config")(mosquitto.mosquitto_config)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")

@@ -56,7 +56,9 @@ def run(settings: Settings) -> None:
         ready = [f"http={sockets.address_of(listening)}"]
 
         def application() -> Flask:
-            client = MqttRelayClient(relay.addresses, new_instance(), secret, tls=relay.tls)
+            client = MqttRelayClient(
+                relay.addresses, settings.service_name or new_instance(), secret, tls=relay.tls
+            )
             made = make_application(settings, client, [_endpoint(settings, relay)])
             teller = _Teller(made, ready, once)
             teller.start()
