@@ -11,6 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, event
 
+from bridge.backplane.bells import NULL_BELL, Bell
+from bridge.backplane.mirror import NULL_MIRROR, Mirror
 from bridge.changes import ChangePoller
 from bridge.decide import SMALL_LIMIT
 from bridge.durable import Inbox, Members, Sessions
@@ -57,7 +59,7 @@ class Bridge:
     """Everything between a broker and one database.
 
     `relay`, `inbox`, `members`, `outbox`, `presence` and `sessions` are the ports that a broker is given; `reads`
-    serves polling.
+    serves polling. `generation` rises with each server that has this database.
     """
 
     def __init__(
@@ -75,10 +77,13 @@ class Bridge:
         readers: int = READERS,
         faults: Faults = NO_FAULTS,
         timers: Timers | None = None,
+        bell: Bell = NULL_BELL,
+        mirror: Mirror = NULL_MIRROR,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
         here on no other server can commit. `witness` is the file that remembers what was seen of the database;
-        `readers` is how many read at once, each on a connection of its own.
+        `readers` is how many read at once, each on a connection of its own. `bell` and `mirror` are for other
+        processes.
 
         Raises: schema.SchemaError if it is not; errors.Unavailable if the database cannot be used.
         """
@@ -90,7 +95,7 @@ class Bridge:
             schema.check_current(self._writer)
             _tune_committer(self._writer)
             begun = begin(self._writer, self._witness)
-        self._generation = begun.batch // meta.GENERATION
+        self.generation = begun.batch // meta.GENERATION
         self._store = ReadStore(self._reader, faults.now_ms)
         self._executor = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
@@ -128,13 +133,20 @@ class Bridge:
             on_lost=self._lost.set,
             faults=faults,
             live=self.live,
+            bell=bell,
         )
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)
         self.outbox = Outbox(self._store, self.reads, self._executor)
         self.sessions = Sessions(self.relay, self._store, self._executor)
         self.presence = PresenceDesk(
-            self.roster, self._store, self._executor, self.relay, now_ms=faults.now_ms, timers=timers
+            self.roster,
+            self._store,
+            self._executor,
+            self.relay,
+            now_ms=faults.now_ms,
+            timers=timers,
+            mirror=mirror,
         )
 
     async def start(self, outbound: Outbound, courier: Courier | None = None) -> None:
@@ -144,7 +156,7 @@ class Bridge:
         def lost() -> None:
             loop.call_soon_threadsafe(self.relay.lose)
 
-        self._lease.keep(self._generation, lost)
+        self._lease.keep(self.generation, lost)
         if self._checkpointer is not None:
             self._checkpointer.start()
         self.relay.start(outbound, courier)
@@ -165,6 +177,11 @@ class Bridge:
         await self.presence.start(outbound)
         self._eraser.start()
         self._watching = loop.create_task(self._watch())
+
+    def look_for_changes(self) -> None:
+        """At once, instead of a moment later; to be called in the loop."""
+        if self._changes is not None:
+            self._changes.wake()
 
     async def lost(self) -> None:
         """Returns when another server has taken the database over; then nothing is committed here any more."""

@@ -1,9 +1,12 @@
-"""Acts on what the command line or webapi changed in the database: polled, so it works across processes."""
+"""Acts on what the command line or webapi changed in the database: polled, so it works across processes, and at once
+where somebody rings.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import NamedTuple
 
 from bridge.ports import Outbound
@@ -45,6 +48,7 @@ class ChangePoller:
         self._after = 0
         self._task: asyncio.Task[None] | None = None
         self._complained = False
+        self._woken = asyncio.Event()
 
     async def start(self) -> None:
         """From here on nothing is missed; what was changed before has nobody connected.
@@ -59,9 +63,14 @@ class ChangePoller:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def wake(self) -> None:
+        """There is something; to be called in the loop."""
+        self._woken.set()
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
+            self._woken.clear()
             try:
                 changes = await loop.run_in_executor(self._readers, self._poll)
             except Unavailable as error:
@@ -70,7 +79,9 @@ class ChangePoller:
                 self._recover()
                 for change in changes:
                     self._act(change)
-            await asyncio.sleep(POLL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._woken.wait()
 
     def _act(self, change: _Change) -> None:
         if change.kind == "gone":

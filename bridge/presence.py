@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Protocol
 
+from bridge.backplane.mirror import NULL_MIRROR, Mirror
 from bridge.commands import Command, SavePresence
 from bridge.figures import Figures
 from bridge.ports import Outbound
@@ -71,8 +72,12 @@ class PresenceDesk:
         now_ms: Callable[[], int],
         timers: Timers | None = None,
         grace_s: float = GRACE_S,
+        mirror: Mirror = NULL_MIRROR,
     ) -> None:
-        """`now_ms` is for people, milliseconds since 1970; `timers` None: those of the loop that it is started in."""
+        """`now_ms` is for people, milliseconds since 1970; `timers` None: those of the loop that it is started in.
+        `mirror` shows other processes what people are told.
+        """
+        self._mirror = mirror
         self._roster = roster
         self._store = store
         self._readers = readers
@@ -130,6 +135,7 @@ class PresenceDesk:
             state = None
         # What cannot be read any longer is taken as the most that it may have said, and so corrected.
         self._roster.suspect(user, state or "online", now + self._grace_s, now)
+        self._mirror.changed(user, state or "online")
 
     # -- bridge.ports.Presence
 
@@ -175,6 +181,7 @@ class PresenceDesk:
         self._relay.figures.users_online = self._roster.online
         self._unwritten[change.user] = payload.decode() if keep else ""
         self._outbound.announce(topics.presence(change.user), payload, keep=keep)
+        self._mirror.changed(change.user, change.state)
 
     def _arm(self) -> None:
         due = self._roster.next_due()

@@ -158,8 +158,15 @@ class Reads:
         with answering(), self._store.snapshot() as snapshot:
             return invite_page(snapshot.groups, user, conv, self._clock_ms(), re)
 
-    def presence(self, viewer: UserId, users: Sequence[UserId], re: str | None = None) -> bytes:
-        """A PresenceList."""
+    def presence(
+        self,
+        viewer: UserId,
+        users: Sequence[UserId],
+        states: Callable[[UserId], State] | None = None,
+        re: str | None = None,
+    ) -> bytes:
+        """A PresenceList. `states` None: those that this was made with."""
+        told = states or self._states
         asked = list(dict.fromkeys(users))
         with answering(), self._store.snapshot() as snapshot:
             relations = snapshot.relations(viewer, asked)
@@ -173,7 +180,7 @@ class Reads:
                 presence=[
                     m.UserPresence(
                         user=user,
-                        state=self._states(user) if user in shown else "offline",
+                        state=told(user) if user in shown else "offline",
                         last_seen=seen.get(user),
                     )
                     for user in asked

@@ -14,6 +14,7 @@ from functools import partial
 
 import msgspec
 
+from bridge.backplane.bells import NULL_BELL, Bell
 from bridge.commands import Command
 from bridge.committer import Committer, Store
 from bridge.jobs import Job, Packet, Upkeep
@@ -63,8 +64,9 @@ class Relay:
         stalled_s: float = STALLED_S,
         faults: Faults = NO_FAULTS,
         live: Live = NULL_LIVE,
+        bell: Bell = NULL_BELL,
     ) -> None:
-        """`live` is told what others may hear that is kept nowhere. `on_lost` is called, in the loop, when another
+        """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `on_lost` is called, in the loop, when another
         server has taken the database over: nothing is committed here any more.
         """
         self._reads = reads
@@ -74,6 +76,7 @@ class Relay:
         self._max_batch = max_batch
         self._faults = faults
         self._live = live
+        self._bell = bell
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
         self._waiting: deque[Job | Upkeep] = deque()
@@ -347,6 +350,7 @@ class Relay:
             outbound.publish(topics.room(conv), payload, 0)
         if result.deliveries and self._courier is None:
             self._published_upto = result.batch_id
+            self._bell.news(result.deliveries)
         if result.moved or result.arrived or result.is_regrouped:
             self._live.committed(result)
 

@@ -126,7 +126,7 @@ def _conversations(reads: Reads, user: UserId, request: m.Conversations) -> byte
 
 def _presence(reads: Reads, user: UserId, request: m.Presence) -> bytes:
     users = [parse_user(name, field="users") for name in request.users]
-    return reads.presence(user, users, request.id)
+    return reads.presence(user, users, re=request.id)
 
 
 def _contacts(reads: Reads, user: UserId, request: m.Contacts) -> bytes:

@@ -14,6 +14,7 @@ from broker.external import probe
 from broker.external.adapter import ExternalBroker, Options
 from broker.external.endpoint import Endpoint, parse
 from broker.external.errors import LinkError, Refused
+from cli import backplane
 from cli.errors import CliError, SettingsError
 from cli.external_exposition import ExternalFigure
 from cli.roles import running, storage
@@ -47,6 +48,7 @@ def endpoint_of(settings: Settings) -> Endpoint:
 
 
 async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
+    await asyncio.to_thread(backplane.check, settings)
     # A standby is to find out now, and not when it is needed.
     with _told(where):
         await probe.check(where, settings.mqtt_client_id)
@@ -74,9 +76,11 @@ async def _start(
 
     Raises: CliError if the broker does not let the bridge in after all.
     """
+    plane = backplane.open_plane(settings)
+    stack.callback(plane.stop)
     authenticator = AccountAuthenticator(accounts, FailedLogins(enabled=False))
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease)
+    bridge = storage.make_bridge(settings, lease, plane)
     broker = ExternalBroker(
         where,
         inbound=bridge.relay,
@@ -101,6 +105,8 @@ async def _start(
     stack.push_async_callback(broker.shutdown)
     stack.push_async_callback(bridge.stop)
     stack.push_async_callback(broker.drain)
+    storage.act_on_changes(bridge, plane)
+    stack.callback(plane.stop)
     return bridge, broker
 
 

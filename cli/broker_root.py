@@ -6,7 +6,7 @@ Of several on one PostgreSQL one serves, and the others stand by until it is gon
 import asyncio
 import contextlib
 
-from cli import tls
+from cli import backplane, tls
 from cli.exposition import Figure
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
@@ -28,6 +28,7 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
+    await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
         if held is None:

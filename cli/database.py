@@ -1,7 +1,7 @@
 """The database of these settings, opened for commands that work straight on it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -145,8 +145,15 @@ def reads(settings: Settings) -> Iterator[Reads]:
 
 
 @contextmanager
-def accounts(settings: Settings, pool_size: int = 1, *, make: bool = True) -> Iterator[Accounts]:
-    """The accounts, on the database directly; a running server acts on a change within a second.
+def accounts(
+    settings: Settings,
+    pool_size: int = 1,
+    *,
+    make: bool = True,
+    changed: Callable[[], None] = lambda: None,
+) -> Iterator[Accounts]:
+    """The accounts, on the database directly; a running server acts on a change within a second, and at once where
+    `changed` tells it.
 
     Where there is no database yet it is made, or refused without `make`.
 
@@ -156,7 +163,7 @@ def accounts(settings: Settings, pool_size: int = 1, *, make: bool = True) -> It
         require_existing(settings)
     folder.prepare(settings.data)
     require_current(settings)
-    with accounts_with(keys(settings), settings, pool_size) as opened_accounts:
+    with accounts_with(keys(settings), settings, pool_size, changed=changed) as opened_accounts:
         yield opened_accounts
 
 
@@ -171,9 +178,11 @@ def existing_keys(settings: Settings) -> Keyring:
 
 
 @contextmanager
-def accounts_with(keyring: Keyring, settings: Settings, pool_size: int) -> Iterator[Accounts]:
+def accounts_with(
+    keyring: Keyring, settings: Settings, pool_size: int, *, changed: Callable[[], None] = lambda: None
+) -> Iterator[Accounts]:
     """The same on a database that was looked at before; nothing is connected yet."""
-    store = AccountStore.open(settings.url, pool_size=pool_size)
+    store = AccountStore.open(settings.url, pool_size=pool_size, changed=changed)
     try:
         yield Accounts(
             store,

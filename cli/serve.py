@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import secrets
 
-from cli import sockets, tls
+from cli import backplane, sockets, tls
 from cli.errors import CliError
 from cli.exposition import Figure
 from cli.roles import embedded, running, storage, web
@@ -31,6 +31,7 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
+    await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
     # Left in the opposite order: the web process first, because it asks the relay.
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:

@@ -12,6 +12,8 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bridge.accounts.keys import FILE_NAME as KEYS_FILE
+from bridge.backplane import address as redis_address
+from bridge.backplane.address import RedisAddress
 from bridge.build import READERS
 from bridge.decide import SMALL_LIMIT
 from bridge.entries import MAX_MEMBERS
@@ -123,10 +125,14 @@ def _broker_url(value: object) -> object:
     return text
 
 
-def _not_yet(value: object) -> object:
+def _redis(value: object) -> object:
     if value is None:
         return None
-    raise ValueError("not available yet")
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError("no URL of Redis")  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    RedisAddress.parse(text)
+    return text
 
 
 def _revealed(secret: SecretStr | None) -> str | None:
@@ -236,8 +242,10 @@ class Settings(BaseSettings):
         "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
     )
     database_url_file: OptionalFile = _secret_file("database_url")
-    redis_url: Annotated[Secret | None, BeforeValidator(_not_yet)] = _setting(
-        None, "Not available yet.", "nothing at all: Redis is not available yet, leave it out"
+    redis_url: Annotated[Secret | None, BeforeValidator(_redis)] = _setting(
+        None,
+        "Redis, by which several processes share limits of rate, presence and hints to look (docs/redis.md).",
+        redis_address.EXPECTED,
     )
     redis_url_file: OptionalFile = _secret_file("redis_url")
     keys_file: OptionalFile = _setting(
@@ -388,6 +396,11 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite:///{self.data / DATABASE_FILE}"
+
+    @property
+    def redis(self) -> RedisAddress | None:
+        """None: there is none."""
+        return None if self.redis_url is None else RedisAddress.parse(self.redis_url.get_secret_value())
 
     @property
     def is_sqlite(self) -> bool:

@@ -17,7 +17,7 @@ from flask import Flask
 
 from bridge.accounts.keys import KeyFileError
 from bridge.store.unusable import NotAdmitted, UnusableDatabase
-from cli import database, output, sockets
+from cli import backplane, database, output, sockets
 from cli.errors import CliError, SettingsError
 from cli.relay_url import Relay, relay_of
 from cli.roles import storage
@@ -43,6 +43,7 @@ def run(settings: Settings) -> None:
     SettingsError where a setting is missing or wrong.
     """
     secret, relay = secret_of(settings), relay_of(settings)
+    backplane.check(settings)
     signal.signal(signal.SIGTERM, _leave)
     try:
         database.require_existing(settings)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from bridge.build import open_reads
 from broker.external.endpoint import parse
-from cli import database, logs
+from cli import backplane, database, logs
 from cli.roles.services import SERVICE
 from cli.settings import Address, Settings
 from cli.webapi_process import Task
@@ -54,14 +54,15 @@ def make_application(settings: Settings, relay: MqttRelayClient, brokers: Sequen
     Raises: KeyFileError.
     """
     with ExitStack() as stack:
+        plane = stack.enter_context(backplane.plane(settings))
         pool = settings.web_connections
         keyring = database.existing_keys(settings)
-        accounts = stack.enter_context(database.accounts_with(keyring, settings, pool))
+        accounts = stack.enter_context(database.accounts_with(keyring, settings, pool, changed=plane.changed))
         reads = stack.enter_context(open_reads(settings.url, pool_size=pool))
         relay.start()
         stack.callback(relay.stop)
         # From here on it is the application that closes them.
-        services = Services(accounts, reads, relay, close=stack.pop_all().close)
+        services = Services(accounts, reads, relay, plane, close=stack.pop_all().close)
     return create_app(services, _web_settings(settings, tuple(brokers)))
 
 

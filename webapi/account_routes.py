@@ -10,18 +10,18 @@ from pabal import topics
 from pabal.errors import BadRequest
 from pabal.ids import ClientId, DeviceId, UserId, parse_device
 from webapi import schemas as s
+from webapi.brokers import Brokers
 from webapi.limits import Limits
 from webapi.routing import Answer, Api, Call
-from webapi.settings import WebSettings
 
 
 class AccountRoutes:
     """The views; `register` says which call each of them answers."""
 
-    def __init__(self, accounts: Accounts, limits: Limits, settings: WebSettings) -> None:
+    def __init__(self, accounts: Accounts, limits: Limits, brokers: Brokers) -> None:
         self._accounts = accounts
         self._limits = limits
-        self._settings = settings
+        self._brokers = brokers
 
     def register(self, api: Api) -> None:
         api.route(
@@ -211,7 +211,7 @@ class AccountRoutes:
         )
 
     def _mqtt(self, user: UserId, device: DeviceId) -> s.Mqtt:
-        broker = self._settings.brokers[0]
+        broker = self._brokers.best()
         return s.Mqtt(
             tcp=broker.tcp,
             ws=broker.ws,

@@ -1,6 +1,5 @@
 """The Flask application: puts routes, refusals, limits and CORS together."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -9,16 +8,18 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bridge.accounts.service import Accounts
+from bridge.backplane.plane import NullPlane, Plane
 from pabal.errors import Unavailable
 from webapi import message_routes, openapi, problems
 from webapi.account_routes import AccountRoutes
+from webapi.brokers import Brokers
 from webapi.group_routes import GroupRoutes
 from webapi.limits import Limits
 from webapi.message_life_routes import MessageLifeRoutes
 from webapi.message_routes import MessageRoutes
-from webapi.operation_routes import OperationRoutes, add_documents, check_ready
 from webapi.mqtt_gate import MqttGate
 from webapi.mqtt_hooks import MqttHooks
+from webapi.operation_routes import OperationRoutes, add_documents, check_ready
 from webapi.people_routes import PeopleRoutes
 from webapi.ports import Reads, RelayClient
 from webapi.presence_routes import PresenceRoutes
@@ -39,13 +40,13 @@ def _nothing() -> None:
 class Services:
     """What the application works with. `close` ends what was opened for it; `close_app` calls it.
 
-    `clock` tells seconds of a clock that does not go back, for the rate limits.
+    `plane` is what it shares with other processes.
     """
 
     accounts: Accounts
     reads: Reads
     relay: RelayClient
-    clock: Callable[[], float] = field(default=time.monotonic)
+    plane: Plane = field(default_factory=NullPlane)
     close: Callable[[], None] = _nothing
 
 
@@ -57,30 +58,30 @@ class _Running:
 
 
 def create_app(services: Services, settings: WebSettings) -> Flask:
-    """The application. Starts no thread before the first long poll; end it with `close_app`.
+    """The application. Starts no thread before the first long poll but what hears of news; end it with `close_app`.
 
     Raises: ValueError if the settings name no broker.
     """
-    if not settings.brokers:
-        raise ValueError("settings.brokers: at least one")
+    brokers = Brokers(settings.brokers, services.plane.brokers)
     app = Flask("pabal", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     problems.install(app)
     message_routes.install_refusals(app)
     wakeups = Wakeups(services.reads.heads, max_waits=settings.max_waits, interval_s=settings.wake_interval_s)
     app.extensions[_EXTENSION] = _Running(wakeups, services)
-    limits = Limits(settings, services.clock)
+    services.plane.hear(news=wakeups.news)
+    limits = Limits(settings, services.plane.counting)
     spec = openapi.new_spec(_version())
     api = Api(app, spec, services.accounts, limits)
-    AccountRoutes(services.accounts, limits, settings).register(api)
+    AccountRoutes(services.accounts, limits, brokers).register(api)
     SafetyRoutes(services.accounts, services.reads, limits).register(api)
     MessageRoutes(services.accounts, services.reads, services.relay, wakeups).register(api)
-    PresenceRoutes(services.relay).register(api)
+    PresenceRoutes(services.relay, services.reads, services.plane.states).register(api)
     PeopleRoutes(services.accounts, services.reads.people, services.relay).register(api)
     GroupRoutes(services.reads, services.relay).register(api)
     MessageLifeRoutes(services.relay).register(api)
     ReceiptRoutes(services.relay).register(api)
-    OperationRoutes(services.accounts, services.relay, settings).register(api)
+    OperationRoutes(services.accounts, services.relay, brokers).register(api)
     if settings.mqtt_hook_secret is not None:
         gate = MqttGate(services.accounts, services.reads, limits.failed_logins, settings.insiders)
         MqttHooks(gate, settings.mqtt_hook_secret).register(app)

@@ -8,19 +8,19 @@ from flask import Flask, Response
 from bridge.accounts.service import Accounts
 from pabal.errors import Unavailable
 from webapi import schemas as s
+from webapi.brokers import Brokers
 from webapi.docs_page import render
 from webapi.ports import RelayClient
 from webapi.routing import Answer, Api, Call
-from webapi.settings import WebSettings
 
 
 class OperationRoutes:
     """The views; `register` says which call each of them answers."""
 
-    def __init__(self, accounts: Accounts, relay: RelayClient, settings: WebSettings) -> None:
+    def __init__(self, accounts: Accounts, relay: RelayClient, brokers: Brokers) -> None:
         self._accounts = accounts
         self._relay = relay
-        self._settings = settings
+        self._brokers = brokers
 
     def register(self, api: Api) -> None:
         api.route("GET", "/v1/brokers", self.brokers, {200: s.BrokersBody}, tag="operations")
@@ -32,7 +32,7 @@ class OperationRoutes:
 
     def brokers(self, _call: Call) -> Answer:
         """Where to connect over MQTT, least loaded first."""
-        brokers = [s.BrokerBody(tcp=one.tcp, ws=one.ws) for one in self._settings.brokers]
+        brokers = [s.BrokerBody(tcp=one.tcp, ws=one.ws) for one in self._brokers.all()]
         return Answer(200, s.BrokersBody(brokers=brokers))
 
     def healthz(self, _call: Call) -> Answer:

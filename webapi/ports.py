@@ -3,11 +3,12 @@
 All methods may block, and are called from many threads at once.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from pabal import messages as m
 from pabal.ids import ConvId, DeviceId, UserId
+from pabal.presence import State
 
 
 class Reads(Protocol):
@@ -56,6 +57,10 @@ class Reads(Protocol):
 
     def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
         """Which of them let `viewer` see when they are online."""
+        ...
+
+    def presence(self, user: UserId, users: Sequence[UserId], states: Callable[[UserId], State]) -> bytes:
+        """A `PresenceList`: of what `states` says, as much as each of them shows to this user."""
         ...
 
     @property

@@ -1,16 +1,18 @@
-"""Who is online: asked of the relay, which is told by the broker."""
+"""Who is online: looked up where the relay shows it to other processes, and else asked of the relay itself."""
 
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 
+from bridge.backplane.mirror import States
 from pabal import errors
 from pabal import messages as m
 from pabal.acl import RECEIVE
 from pabal.errors import BadRequest, Unavailable
-from pabal.ids import parse_user
+from pabal.ids import UserId, parse_user
 from webapi import schemas as s
-from webapi.ports import RelayClient
+from webapi.ports import Reads, RelayClient
 from webapi.routing import Answer, Api, Call
 
 
@@ -22,8 +24,10 @@ class _Reply(msgspec.Struct, frozen=True):
 class PresenceRoutes:
     """The view; `register` says which call it answers."""
 
-    def __init__(self, relay: RelayClient) -> None:
+    def __init__(self, relay: RelayClient, reads: Reads, states: States) -> None:
         self._relay = relay
+        self._reads = reads
+        self._states = states
 
     def register(self, api: Api) -> None:
         api.route(
@@ -43,11 +47,18 @@ class PresenceRoutes:
         users = [parse_user(name, field="users") for name in query.users.split(",")]
         if len(users) > m.MAX_PRESENCE_USERS:
             raise BadRequest(f"at most {m.MAX_PRESENCE_USERS} users", field="users")
-        request = {"op": "presence", "id": str(uuid.uuid4()), "users": users}
-        content = self._relay.ask(call.login.user, call.login.device, msgspec.json.encode(request))
+        states = self._states(users)
+        if states is None:
+            content = self._ask(call, users)
+        else:
+            content = self._reads.presence(call.login.user, users, lambda user: states.get(user, "offline"))
         reply = msgspec.json.decode(content, type=_Reply)
         if not reply.ok:
             refused = msgspec.json.decode(content, type=m.Refused)
             kind = errors.BY_CODE.get(refused.error, Unavailable)
             raise kind(refused.detail, retry_after=refused.retry_after)
         return Answer(200, s.PresenceBody(presence=reply.presence))
+
+    def _ask(self, call: Call, users: Sequence[UserId]) -> bytes:
+        request = {"op": "presence", "id": str(uuid.uuid4()), "users": users}
+        return self._relay.ask(call.login.user, call.login.device, msgspec.json.encode(request))

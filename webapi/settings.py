@@ -19,10 +19,10 @@ class BrokerEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """Every limit of the HTTP side. Rates are counted in memory, for each webapi process by itself."""
+    """Every limit of the HTTP side."""
 
     brokers: tuple[BrokerEndpoint, ...]
-    """Least loaded first; a login is sent to the first."""
+    """Least loaded first; a login is sent to the first. Where others are known to be there, those are told instead."""
     cors_origins: tuple[str, ...] = ()
     """Origins whose scripts may call; `*` for all. None by default."""
     rate_limits: bool = True

@@ -1,7 +1,7 @@
 """Long polling: requests that wait until there is something in their user's inbox.
 
 One thread looks at the heads of all awaited inboxes at once, and only while somebody waits. It asks the
-database, so it sees what any process wrote.
+database, so it sees what any process wrote: again and again, and at once where somebody says that there is news.
 """
 
 import logging
@@ -44,6 +44,7 @@ class Wakeups:
         self._places = 0
         self._watcher: threading.Thread | None = None
         self._closing = threading.Event()
+        self._stirred = threading.Event()
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -79,13 +80,22 @@ class Wakeups:
                 self._waits.discard(waiting)
         return woken and not self._closing.is_set()
 
+    def news(self, users: Collection[UserId] | None) -> None:
+        """There is said to be more in the inboxes of these users (None: of anybody). Costs a look where one of them
+        waits, and nothing else.
+        """
+        with self._guard:
+            if any(users is None or waiting.user in users for waiting in self._waits):
+                self._stirred.set()
+
     def stop_waiting(self) -> None:
         """Everybody who waits is answered soon; may be called in a signal handler."""
         self._closing.set()
+        self._stirred.set()
 
     def close(self) -> None:
         """Stop waiting, and wait for the watcher to end."""
-        self._closing.set()
+        self.stop_waiting()
         with self._guard:
             watcher = self._watcher
         if watcher is not None:
@@ -95,7 +105,7 @@ class Wakeups:
         try:
             while waits := self._to_watch():
                 self._wake(waits)
-                self._closing.wait(self._interval_s)
+                self._stirred.wait(self._interval_s)
         except BaseException:
             with self._guard:
                 self._watcher = None  # the next one who waits starts another
@@ -104,6 +114,7 @@ class Wakeups:
     def _to_watch(self) -> list[_Wait]:
         """Empty when the watcher is to end; that is settled under the guard, so that nobody relies on it."""
         with self._guard:
+            self._stirred.clear()
             if self._closing.is_set():
                 for waiting in self._waits:
                     waiting.woken.set()

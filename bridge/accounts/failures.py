@@ -1,13 +1,11 @@
-"""Failed logins, counted per user and address."""
+"""Failed logins, counted per user and address: by broker and webapi together where they share what counts."""
 
 import math
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
+from bridge.backplane.buckets import Counting, counting_here
 from pabal.errors import Forbidden, RateLimited, Unauthorized
-from pabal.ratelimit import RateLimiter
 
 PER_MINUTE = 10
 # Names come from strangers and may have any length.
@@ -26,11 +24,11 @@ class FailedLogins:
         *,
         per_minute: int = PER_MINUTE,
         enabled: bool = True,
-        clock: Callable[[], float] = time.monotonic,
+        counting: Counting | None = None,
     ) -> None:
-        self._limiter = RateLimiter(per_minute / 60, per_minute) if enabled else None
-        self._clock = clock
-        self._guard = threading.Lock()
+        """`counting` None: in this process alone."""
+        count = counting or counting_here()
+        self._buckets = count("login", per_minute / 60, per_minute) if enabled else None
 
     @contextmanager
     def attempt(self, user: str, address: str) -> Iterator[None]:
@@ -38,7 +36,7 @@ class FailedLogins:
 
         Raises: RateLimited after too many failures, before the block is entered.
         """
-        if self._limiter is None:
+        if self._buckets is None:
             yield
             return
         self.failed(user, address)
@@ -50,8 +48,7 @@ class FailedLogins:
             raise
         finally:
             if not failed:
-                with self._guard:
-                    self._limiter.give_back(_key(user, address), self._clock())
+                self._buckets.give_back(_key(user, address))
 
     def failed(self, user: str, address: str) -> None:
         """Count one that was found not to be good.
@@ -61,13 +58,12 @@ class FailedLogins:
 
         Raises: RateLimited where too many have failed already; this one is then not counted.
         """
-        if self._limiter is None:
+        if self._buckets is None:
             return
-        with self._guard:
-            wait = self._limiter.take(_key(user, address), self._clock())
+        wait = self._buckets.take(_key(user, address))
         if wait > 0:
             raise RateLimited("too many failed logins", retry_after=math.ceil(wait))
 
 
-def _key(user: str, address: str) -> tuple[str, str]:
-    return user[:_NAME_CHARS], address
+def _key(user: str, address: str) -> str:
+    return f"{address} {user[:_NAME_CHARS]}"

@@ -4,7 +4,7 @@ Transactions are short: the relay writes the same SQLite file. One about a user 
 account row (on SQLite all writers wait for one another anyway), so two logins of one user cannot interleave.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -66,16 +66,22 @@ class SessionRow:
 class AccountStore:
     """Opens transactions on the account tables. Thread-safe."""
 
-    def __init__(self, writer: Engine, reader: Engine) -> None:
-        """Two engines of the same database; `reader` may be a read-only one, which never waits for a writer."""
+    def __init__(self, writer: Engine, reader: Engine, changed: Callable[[], None] = lambda: None) -> None:
+        """Two engines of the same database; `reader` may be a read-only one, which never waits for a writer.
+
+        `changed` is called after the commit of what the relay must hear of.
+        """
         self._writer = writer
         self._reader = reader
+        self._changed = changed
 
     @classmethod
-    def open(cls, url: str, *, pool_size: int = 5) -> Self:
+    def open(cls, url: str, *, pool_size: int = 5, changed: Callable[[], None] = lambda: None) -> Self:
         """Own engines for this database; end with `close`. Connects to nothing yet."""
         return cls(
-            open_engine(url, pool_size=pool_size), open_engine(url, read_only=True, pool_size=pool_size)
+            open_engine(url, pool_size=pool_size),
+            open_engine(url, read_only=True, pool_size=pool_size),
+            changed,
         )
 
     def close(self) -> None:
@@ -94,7 +100,10 @@ class AccountStore:
             except OSError as error:
                 raise _unavailable() from error
             stack.enter_context(_answering())
-            yield AccountTransaction(stack.enter_context(self._writer.begin()))
+            transaction = AccountTransaction(stack.enter_context(self._writer.begin()))
+            yield transaction
+        if transaction.has_told:
+            self._changed()
 
     @contextmanager
     def reading(self) -> Iterator["AccountTransaction"]:
@@ -112,6 +121,8 @@ class AccountTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.audit = AuditLog(connection)
+        self.has_told = False
+        """Whether there is anything in it that the relay must hear of."""
 
     # Accounts
 
@@ -312,6 +323,7 @@ class AccountTransaction:
         self._tell(kind="related", user_id=user, ts=ts)
 
     def _tell(self, **change: Any) -> None:
+        self.has_told = True
         if self._connection.dialect.name == "postgresql":
             # The relay reads on from the highest number that it has seen, so numbers become visible in their order.
             self._connection.execute(_ONE_AT_A_TIME)

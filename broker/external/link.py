@@ -204,7 +204,8 @@ class Link:
             self._welcome.exception()  # seen, where nobody waits for it
         for asked in self._subscribed.values():
             if not asked.done():
-                asked.cancel()
+                asked.set_exception(Unreachable(f"the broker closed the connection: {why}"))
+                asked.exception()  # seen, where nobody waits for it
         if not self.ended.done():
             self.ended.set_result(self._why or why)
 
@@ -228,10 +229,8 @@ class Link:
         try:
             async with asyncio.timeout(ANSWER_S):
                 codes = await answer
-        except (TimeoutError, asyncio.CancelledError):
-            if not self.ended.done() and not answer.cancelled():
-                raise Unreachable("the broker does not answer a subscription") from None
-            raise Unreachable(f"the broker closed the connection: {await self.ended}") from None
+        except TimeoutError:
+            raise Unreachable("the broker does not answer a subscription") from None
         for (name, _), code in zip(filters, codes, strict=True):
             if code != 1:
                 raise Refused(f"it does not grant {self._who} the subscription to {name} at QoS 1")

@@ -6,7 +6,8 @@ from cli.flags import Flags, with_settings
 
 SETTINGS = (
     "mqtt_url", "mqtt_url_file", "mqtt_ca", "mqtt_client_id",
-    "data", "database_url", "database_url_file", "keys_file", "access_token_seconds", "metrics",
+    "data", "database_url", "database_url_file", "redis_url", "redis_url_file", "keys_file",
+    "access_token_seconds", "metrics",
     "rate_limits", "request_rate", "request_burst", "inbox_keep_days", "inbox_keep_updates", "audit_keep_days",
     "small_group_limit", "max_group_members", "recall_seconds", "session_days", "max_packet_bytes",
     "reader_connections", "account_connections", "log_level", "log_format",

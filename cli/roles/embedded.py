@@ -9,14 +9,15 @@ from amqtt.errors import PluginError
 from bridge.accounts.authenticator import AccountAuthenticator
 from bridge.accounts.failures import FailedLogins
 from bridge.accounts.service import Accounts
+from bridge.backplane.plane import Plane
 from bridge.build import Bridge
 from bridge.store.lease import Lease
 from broker.build import build_broker
 from broker.server import PabalBroker
 from broker.settings import BrokerSettings
-from cli import loop, sockets, tls
+from cli import backplane, loop, sockets, tls
 from cli.errors import CliError, SettingsError
-from cli.roles import storage
+from cli.roles import announced, storage
 from cli.settings import Address, Settings
 
 
@@ -26,6 +27,7 @@ class Embedded(NamedTuple):
     broker: PabalBroker
     bridge: Bridge
     bound: dict[str, Address]
+    plane: Plane
 
 
 def check_ports(settings: Settings, patience_s: float) -> None:
@@ -46,19 +48,22 @@ async def start(
     services: Mapping[str, str],
     stack: contextlib.AsyncExitStack,
 ) -> Embedded:
-    """Both, or neither. What `stack` gets is left in this order: the bridge drains while the broker can still
-    acknowledge what is committed last; then the broker closes its connections. SIGHUP reads certificates again.
+    """Both, or neither. What `stack` gets is left in this order: Redis is told that clients should go elsewhere; the
+    bridge drains while the broker can still acknowledge what is committed last; then the broker closes its connections.
+    SIGHUP reads certificates again.
 
     `services` are the secrets of the server's own parts, by instance name.
 
     Raises: CliError if the broker cannot listen after all; SettingsError for plugins that do not load.
     """
-    authenticator = AccountAuthenticator(
-        accounts,
-        FailedLogins(per_minute=settings.login_failures_per_minute, enabled=settings.rate_limits),
+    plane = backplane.open_plane(settings)
+    stack.callback(plane.stop)
+    failures = FailedLogins(
+        per_minute=settings.login_failures_per_minute, enabled=settings.rate_limits, counting=plane.counting
     )
+    authenticator = AccountAuthenticator(accounts, failures)
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease)
+    bridge = storage.make_bridge(settings, lease, plane)
     broker = _make_broker(settings, bridge, authenticator, services)
     await bridge.start(broker)
     try:
@@ -73,7 +78,10 @@ async def start(
     stack.push_async_callback(broker.drain)
     loop.on_hangup(broker.reload_certificates)
     bound = {name: Address(*broker.bound[key]) for name, key in tls.LISTENERS if key in broker.bound}
-    return Embedded(broker, bridge, bound)
+    storage.act_on_changes(bridge, plane)
+    plane.speak(bridge.generation, announced.says(settings, broker, bound["mqtt"], bound["ws"]))
+    stack.callback(plane.stop)
+    return Embedded(broker, bridge, bound, plane)
 
 
 def _broker_settings(settings: Settings) -> BrokerSettings:

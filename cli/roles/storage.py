@@ -1,10 +1,12 @@
 """The database as the roles use it: brought to this version's schema, its accounts, and the bridge over it."""
 
+import asyncio
 import contextlib
 import logging
 import os
 
 from bridge.accounts.service import Accounts
+from bridge.backplane.plane import Plane
 from bridge.build import Bridge
 from bridge.store.faults import NO_FAULTS, Armed, Faults
 from bridge.store.lease import Lease
@@ -43,7 +45,7 @@ def tell_of_limits(settings: Settings) -> None:
         logger.warning("rate limits are off (PABAL_RATE_LIMITS=off): anybody may send any amount")
 
 
-def make_bridge(settings: Settings, lease: Lease) -> Bridge:
+def make_bridge(settings: Settings, lease: Lease, plane: Plane) -> Bridge:
     """Not yet started. From here on no other server can commit.
 
     Raises: SchemaError; Unavailable; SettingsError for faults that cannot be read.
@@ -59,7 +61,19 @@ def make_bridge(settings: Settings, lease: Lease) -> Bridge:
         recall_window_s=settings.recall_seconds,
         readers=settings.reader_connections,
         faults=_faults(),
+        bell=plane.bell,
+        mirror=plane.mirror,
     )
+
+
+def act_on_changes(bridge: Bridge, plane: Plane) -> None:
+    """As soon as somebody rings; the bridge was started, in this event loop, and the plane is stopped before it ends."""
+    event_loop = asyncio.get_running_loop()
+
+    def rung() -> None:
+        event_loop.call_soon_threadsafe(bridge.look_for_changes)
+
+    plane.hear(changes=rung)
 
 
 async def lost(bridge: Bridge) -> None:

@@ -6,6 +6,7 @@ import sys
 import msgspec
 
 from cli import probe, sockets
+from cli.roles import announced
 from cli.settings import Address, Settings
 from cli.supervisor import Supervisor
 from cli.webapi_process import Task
@@ -23,8 +24,8 @@ def supervised(
         http_fd=http.fileno(),
         relay=str(reach(mqtt)),
         secret=secret,
-        public_mqtt=settings.public_mqtt or f"mqtt://{reach(mqtt)}",
-        public_ws=settings.public_ws or f"ws://{reach(ws)}/mqtt",
+        public_mqtt=announced.mqtt_url(settings, mqtt),
+        public_ws=announced.ws_url(settings, ws),
     )
     return Supervisor(
         [sys.executable, "-P", "-m", "cli.webapi_process"],

@@ -161,17 +161,21 @@ def test_a_very_long_value_is_cut_in_the_refusal():
 
 
 @pytest.mark.parametrize(
-    ("name", "url"),
-    [
-        ("redis_url", "redis://:hunter2@cache:6379"),
-        ("redis_url", "hunter2"),
-    ],
+    "url",
+    ["hunter2", "http://:hunter2@cache", "redis://:hunter2@cache:x", "redis+cluster://:hunter2@cache/1"],
 )
-def test_what_is_not_available_yet_says_so_and_keeps_its_secrets(name, url):
-    cause = refusal({name: url})
-    assert "not available yet" in cause
+def test_a_url_of_redis_that_is_none_is_refused_and_keeps_its_secrets(url):
+    cause = refusal({"redis_url": url})
     assert "hunter2" not in cause
-    assert cause.startswith(f"{name} = ")
+    assert cause.startswith("redis_url = ")
+    assert "redis://" in cause
+
+
+def test_a_good_url_of_redis_is_taken_and_shown_without_its_secrets():
+    settings = load({"redis_url": "redis://:hunter2@cache:6379/1"}).settings
+    assert str(settings.redis) == "redis://cache:6379/1"
+    assert "hunter2" not in repr(settings)
+    assert load({}).settings.redis is None
 
 
 def test_an_unknown_key_in_the_file_is_refused_with_the_nearest_one(config):

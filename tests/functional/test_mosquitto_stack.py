@@ -158,7 +158,7 @@ def plain(stack):
         client.close()
 
 
-def _shared(name: str):
+def _shared():
     path = Path(__file__).with_name("test_first_message.py")
     spec = importlib.util.spec_from_file_location("first_message_again", path)
     assert spec is not None
@@ -168,7 +168,7 @@ def _shared(name: str):
     return module
 
 
-_first = _shared("test_first_message")
+_first = _shared()
 # They count what is there, from nothing.
 FRESH = frozenset(
     {

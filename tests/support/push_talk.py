@@ -55,6 +55,10 @@ class Receiver:
         )
         return plain
 
+    def read_text(self, text: str) -> bytes:
+        """Of what a service hands on as URL-safe base64."""
+        return self.read(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
 
 def base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

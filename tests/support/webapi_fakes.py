@@ -1,7 +1,7 @@
 """A relay and its database for webapi, in memory: answers as the real ones do, as far as HTTP can see it."""
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from pabal import codec
 from pabal import messages as m
 from pabal.errors import NotAMember, NotFound, PabalError, Unavailable
 from pabal.ids import ConvId, DeviceId, UserId, direct, group, is_direct, members_of, parse_conv, parse_user
+from pabal.presence import State
 
 EPOCH = "e1"
 
@@ -128,6 +129,11 @@ class FakeChat:
 
     def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
         return {user for user in users if (viewer, user) in self.sees}
+
+    def presence(self, _user: UserId, users: Sequence[UserId], states: Callable[[UserId], State]) -> bytes:
+        """Everybody shows it to everybody."""
+        found = [m.UserPresence(user=user, state=states(user)) for user in dict.fromkeys(users)]
+        return codec.encode(m.PresenceList(re=None, presence=found))
 
     # RelayClient
 

@@ -9,6 +9,7 @@ from account_fakes import PASSWORD, FakeClock, World, open_world
 from flask.testing import FlaskClient
 from webapi_fakes import FakeChat
 
+from bridge.backplane.plane import NullPlane
 from bridge.people_reads import PeopleReads
 from bridge.store.read_store import ReadStore
 from webapi.app import Services, close_app, create_app
@@ -55,7 +56,7 @@ def open_web(tmp_path: Path) -> Iterator[Open]:
             chat, clock = FakeChat(), FakeClock()
             chat.people = PeopleReads(ReadStore(world.store._reader))
             settings = WebSettings(brokers=(BROKER,), **{"wake_interval_s": 0.01, **options})
-            app = create_app(Services(world.accounts, chat, chat, clock), settings)
+            app = create_app(Services(world.accounts, chat, chat, NullPlane(clock)), settings)
             stack.callback(close_app, app)
             return Web(app.test_client(), world, chat, clock)
 

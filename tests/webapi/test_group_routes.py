@@ -4,6 +4,7 @@ import pytest
 from account_fakes import PASSWORD, FakeClock, open_world
 from bridge_thread import running_bridge
 
+from bridge.backplane.plane import NullPlane
 from bridge.store import schema
 from bridge.store.engine import open_engine, sqlite_url
 from webapi.app import Services, close_app, create_app
@@ -60,7 +61,7 @@ def people(request, tmp_path):
         for user in PEOPLE:
             world.accounts.sign_up(user, PASSWORD)
         with running_bridge(url, small_limit=request.param) as bridge:
-            services = Services(world.accounts, bridge.bridge.reads, bridge, FakeClock())
+            services = Services(world.accounts, bridge.bridge.reads, bridge, NullPlane(FakeClock()))
             app = create_app(services, WebSettings(brokers=(BROKER,), rate_limits=False))
             yield People(app, world)
             close_app(app)

@@ -1,21 +1,47 @@
 """What other brokers ask at `/mqtt/…`: each engine's form is the example of its documentation, with our names in it."""
 
 import pytest
-from account_fakes import PASSWORD
+from account_fakes import PASSWORD, open_world
+from webapi_fakes import FakeChat
 
 from pabal.errors import Unavailable
+from webapi.app import Services, close_app, create_app
 from webapi.mqtt_gate import Insiders
+from webapi.settings import BrokerEndpoint, WebSettings
+
+BROKER = BrokerEndpoint(tcp="mqtt://127.0.0.1:1883", ws=None)
 
 HOOK = "a secret for the hooks"
 INSIDE = Insiders(("web",), "the secret of services", "bridge", "the bridge's own", "pabal-bridge")
 UP, INBOX = "pabal/v1/up/alice/phone", "pabal/v1/inbox/alice"
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Most questions change nothing, so that one world answers them all."""
+    with open_world(tmp_path_factory.mktemp("hooks")) as world:
+        for name in ("alice", "bob"):
+            world.accounts.sign_up(name, PASSWORD)
+        chat = FakeChat()
+        chat.sees, chat.rooms = {("alice", "carol")}, {("alice", "gaaaaaaaaaaaa")}
+        settings = WebSettings(brokers=(BROKER,), mqtt_hook_secret=HOOK, insiders=INSIDE)
+        app = create_app(Services(world.accounts, chat, chat), settings)
+        made = Web(app, world)
+        made.token = world.accounts.log_in("alice", PASSWORD, "phone").access_token
+        yield made
+        close_app(app)
+
+
+class Web:
+    def __init__(self, app, world) -> None:
+        self.client = app.test_client()
+        self.world = world
+        self.token = ""
+
+
 @pytest.fixture
-def web(open_web):
-    made = open_web(mqtt_hook_secret=HOOK, insiders=INSIDE)
-    made.token = made.login()
-    return made
+def web(shared):
+    return shared
 
 
 @pytest.fixture
@@ -127,12 +153,14 @@ def test_without_a_secret_of_its_own_no_part_of_the_server_comes_in(open_web):
 
 
 def test_failed_logins_are_counted_by_the_clients_address_and_a_good_one_comes_in_all_the_same(web, hook):
+    web.world.accounts.sign_up("dora", PASSWORD)
+    good = web.world.accounts.log_in("dora", PASSWORD, "phone").access_token
+    said = {"clientid": "dora:phone", "username": "dora", "peerhost": "192.0.2.1"}
     for _ in range(30):
-        assert hook("/mqtt/auth", login(web, password="wrong", peerhost="192.0.2.1")).json == {"result": "deny"}
-    assert hook("/mqtt/auth", login(web, peerhost="192.0.2.1")).json["result"] == "allow"
-    web.world.accounts._write_noted("alice")
-    noted = [event for event in web.world.accounts.audit("alice") if event.event == "login_failed"]
-    assert sum(event.detail.get("times", 1) for event in noted) == 10
+        assert hook("/mqtt/auth", {**said, "password": "wrong"}).json == {"result": "deny"}
+    assert hook("/mqtt/auth", {**said, "password": good}).json["result"] == "allow"
+    [noted] = [event for event in web.world.accounts.events("dora")[0] if event.event == "login_failed"]
+    assert (noted.detail["count"], noted.detail["addresses"]) == (10, ["192.0.2.1"])
 
 
 # Who may do what, by whichever engine
@@ -169,17 +197,16 @@ def test_failed_logins_are_counted_by_the_clients_address_and_a_good_one_comes_i
         ("svc:web-1", "svc:web-1", "publish", "pabal/v1/svc/web-2/up", False),
     ],
 )
-def test_the_topic_rules_are_those_of_the_protocol(web, hook, client_id, username, action, topic, allowed):
-    web.chat.sees = {("alice", "carol")}
-    web.chat.rooms = {("alice", "gaaaaaaaaaaaa")}
+def test_the_topic_rules_are_those_of_the_protocol(hook, client_id, username, action, topic, allowed):
     said = {"clientid": client_id, "username": username, "action": action, "topic": topic}
     assert hook("/mqtt/acl", said).json == {"result": "allow" if allowed else "deny"}
 
 
 def test_who_has_logged_out_may_do_nothing_any_more(web, hook):
-    said = {"clientid": "alice:phone", "username": "alice", "action": "publish", "topic": UP}
+    said = {"clientid": "bob:phone", "username": "bob", "action": "publish", "topic": "pabal/v1/up/bob/phone"}
+    token = web.world.accounts.log_in("bob", PASSWORD, "phone").access_token
     assert hook("/mqtt/acl", said).json == {"result": "allow"}
-    web.world.accounts.log_out(web.world.accounts.authenticate_bearer(web.token))
+    web.world.accounts.log_out(web.world.accounts.authenticate_bearer(token))
     assert hook("/mqtt/acl", said).json == {"result": "deny"}
 
 
@@ -223,7 +250,7 @@ def test_emqx_is_given_a_list_that_says_everything(web, hook, path):
 
 
 def test_emqx_is_given_a_sensors_rights_and_no_more(web, hook):
-    secret = web.secret(device="sensor", allow=["send"])
+    secret = web.world.accounts.add_device("alice", PASSWORD, "sensor", ["send"]).secret
     said = {"clientid": "alice:sensor", "username": "alice", "password": secret}
     topics = [rule["topic"] for rule in hook("/mqtt/emqx/auth", said).json["acl"]]
     assert "eq pabal/v1/up/alice/sensor" in topics

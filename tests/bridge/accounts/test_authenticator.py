@@ -6,6 +6,7 @@ from account_fakes import PASSWORD, FakeClock
 
 from bridge.accounts.authenticator import AccountAuthenticator
 from bridge.accounts.failures import FailedLogins
+from bridge.backplane.buckets import counting_here
 from pabal.errors import RateLimited, Unauthorized, Unavailable
 from pabal.ids import UserId
 
@@ -24,7 +25,7 @@ def clock():
 
 @pytest.fixture
 def authenticator(world, clock):
-    made = AccountAuthenticator(world.accounts, FailedLogins(clock=clock))
+    made = AccountAuthenticator(world.accounts, FailedLogins(counting=counting_here(clock)))
     yield made
     made.close()
 
@@ -125,7 +126,7 @@ async def test_who_goes_away_is_counted_until_the_check_is_done():
 
 
 def test_attempts_under_way_count_until_they_are_found_good():
-    failures = FailedLogins(per_minute=1, clock=FakeClock(0.0))
+    failures = FailedLogins(per_minute=1, counting=counting_here(FakeClock(0.0)))
     with failures.attempt("alice", HERE), pytest.raises(RateLimited), failures.attempt("alice", HERE):
         pass
     with failures.attempt("alice", HERE):
@@ -133,7 +134,7 @@ def test_attempts_under_way_count_until_they_are_found_good():
 
 
 def test_an_attempt_that_was_never_judged_is_given_back():
-    failures = FailedLogins(per_minute=1, clock=FakeClock(0.0))
+    failures = FailedLogins(per_minute=1, counting=counting_here(FakeClock(0.0)))
     for _ in range(3):
         with pytest.raises(Unavailable), failures.attempt("alice", HERE):
             raise Unavailable("busy")

@@ -349,6 +349,28 @@ async def test_where_something_else_answers_the_start_says_so(other):
             await other.start(endpoint=Endpoint("127.0.0.1", port))
 
 
+async def test_it_can_be_stopped_while_it_waits_for_the_answer_to_a_subscription(other):
+    """By a broker that welcomes everybody and answers nothing more."""
+    asked = asyncio.Event()
+
+    async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"\x20\x03\x00\x00\x00" if other.adapter()._level == 5 else b"\x20\x02\x00\x00")
+        while data := await reader.read(1000):
+            if data[0] == 0x82:
+                asked.set()
+        writer.close()
+
+    server = await asyncio.start_server(welcome, "127.0.0.1", 0)
+    async with server:
+        place = Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])
+        starting = asyncio.create_task(other.start(endpoint=place))
+        await asyncio.wait_for(asked.wait(), 60)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+
 async def test_a_wrong_password_is_told_with_the_user_it_was_for(other):
     await other.world.kill()
     await other.world.start()
