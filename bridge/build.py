@@ -170,7 +170,9 @@ class Bridge:
             events_since=lambda: self._now_ms() - self._events_days * DAY_MS,
         )
         self.live.start(outbound, self.relay.commit)
-        self._changes = ChangePoller(self._store, self._executor, outbound, self._eraser.wake)
+        self._changes = ChangePoller(
+            self._store, self._executor, outbound, self._eraser.wake, self.live.typists.forget
+        )
         await self._changes.start()
         self._sweeper = Sweeper(self._store, self._executor, self.relay)
         self._sweeper.start()
