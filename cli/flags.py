@@ -14,7 +14,8 @@ KEYS = ("keys_file", "access_token_seconds")
 # What only some of the roles have to do with.
 _OF_WEBAPI = frozenset(
     {
-        "http", "relay", "relay_ca", "service_name", "mqtt_hook_secret", "mqtt_hook_secret_file", "public_mqtt", "public_ws", "signups_per_hour", "refresh_token_days",
+        "http", "relay", "relay_ca", "service_name", "mqtt_hook_secret", "mqtt_hook_secret_file",
+        "signups_per_hour", "refresh_token_days",
         "cors_origins", "web_threads", "web_waits", "web_connections", "proxies",
     }
 )  # fmt: skip
