@@ -74,7 +74,7 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
             role.watch.expose(PushFigure(pushes))
         role.need(held.lease, accounts)
         role.health.require(that(lambda: broker.connected, f"{where} does not answer"))
-        await probe.warn_if_open(where)
+        await probe.warn_if_open(where, settings.mqtt_client_id)
         ready = [f"mqtt={Address(where.host, where.port)}"]
         if role.watch.address is not None:
             ready.append(f"health={role.watch.address}")

@@ -20,12 +20,14 @@ PUSH = (
 # What only some of the roles have to do with.
 _OF_WEBAPI = frozenset(
     {
-        "http", "relay", "relay_ca", "web_metrics", "signups_per_hour", "refresh_token_days",
+        "http", "relay", "relay_ca", "web_metrics", "service_name", "mqtt_hook_secret", "mqtt_hook_secret_file",
+        "signups_per_hour", "refresh_token_days",
         "cors_origins", "web_threads", "web_waits", "web_connections", "proxies",
     }
 )  # fmt: skip
 WEBAPI = (
-    "data", "http", "web_metrics", "relay", "relay_ca", "service_secret", "service_secret_file", "keys_file",
+    "data", "http", "web_metrics", "relay", "relay_ca", "service_secret", "service_secret_file", "service_name",
+    "mqtt_url", "mqtt_url_file", "mqtt_client_id", "mqtt_hook_secret", "mqtt_hook_secret_file", "keys_file",
     "database_url", "database_url_file", "redis_url", "redis_url_file", "public_mqtt", "public_ws",
     "rate_limits", "request_rate", "request_burst", "login_failures_per_minute", "signups_per_hour",
     "access_token_seconds", "refresh_token_days", "max_packet_bytes", "cors_origins", "web_threads", "web_waits",
@@ -65,6 +67,9 @@ _METAVAR = {
     "mqtt_url_file": "FILE",
     "mqtt_ca": "FILE",
     "mqtt_client_id": "NAME",
+    "mqtt_hook_secret": "SECRET",
+    "mqtt_hook_secret_file": "FILE",
+    "service_name": "NAME",
     "rate_limits": "on|off",
     "cors_origins": "URL,URL",
     "push": "embedded|off",

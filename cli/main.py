@@ -22,6 +22,7 @@ from cli.commands import (
     entries,
     group,
     keys,
+    mosquitto,
     people,
     push,
     push_queue,
@@ -67,6 +68,7 @@ app.command("broker")(broker.broker)
 app.command("webapi")(webapi.webapi)
 app.command("bridge")(bridge.bridge)
 app.command("push")(push.push)
+app.command("mosquitto-config")(mosquitto.mosquitto_config)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")

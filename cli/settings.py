@@ -29,7 +29,7 @@ WITNESS_FILE = "epoch.json"
 MIN_SECRET = 16
 FILE_SUFFIX = "_file"
 # Each of them may stand in a file that a setting of this name and `_file` names.
-SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url", "push_webhook_secret")
+SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url", "mqtt_hook_secret", "push_webhook_secret")
 _BASE_URL = r"^https?://[^/\s@]+\S*$"
 _APPLE_ID = r"^[A-Z0-9]{10}$"
 
@@ -274,6 +274,12 @@ class Settings(BaseSettings):
         f"{MIN_SECRET} characters or more, such as of: openssl rand -hex 32",
     )
     service_secret_file: OptionalFile = _secret_file("service_secret")
+    service_name: str | None = _setting(
+        None,
+        "The name of this webapi process at the broker, where that knows it beforehand; by default it is drawn.",
+        "web or web-NAME, of up to 32 letters, digits, '-' and '_', another one for each process",
+        pattern=r"^web(-[A-Za-z0-9_-]{1,28})?$",
+    )
     mqtt_url: Annotated[Secret | None, BeforeValidator(_broker_url)] = _setting(
         None, "Another MQTT broker, for `pabal bridge`.", endpoint.EXPECTED
     )
@@ -289,6 +295,12 @@ class Settings(BaseSettings):
         "a client id of 1 to 64 letters, digits, '-' and '_'",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
     )
+    mqtt_hook_secret: Annotated[Secret | None, BeforeValidator(_shared_secret)] = _setting(
+        None,
+        "What another broker shows to the REST API when it asks who may do what, at /mqtt/…; without it, nobody may ask.",
+        f"{MIN_SECRET} characters or more, such as of: openssl rand -hex 32",
+    )
+    mqtt_hook_secret_file: OptionalFile = _secret_file("mqtt_hook_secret")
     rate_limits: Switch = _setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
     request_rate: int = _number(50, "Requests a second that one user may make.", low=1, high=1_000_000)
     request_burst: int = _number(200, "Requests that one user may make at once.", low=1, high=1_000_000)
