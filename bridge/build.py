@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 from sqlalchemy import Engine, event
 
 from bridge.backplane.bells import NULL_BELL, Bell
@@ -21,7 +20,8 @@ from bridge.entries import MAX_MEMBERS
 from bridge.eraser import Eraser
 from bridge.expiry import Sweeper
 from bridge.live import LiveNews
-from bridge.ports import Outbound
+from bridge.outbox import Outbox, unsent
+from bridge.ports import Courier, Outbound
 from bridge.presence import PresenceDesk, Timers
 from bridge.reads import Reads
 from bridge.receipts import EVERY_S
@@ -39,11 +39,12 @@ from bridge.store.retention import DAY_MS, Retention
 from bridge.store.writer import Writer
 from bridge.tracing import NO_TRACING, Tracing
 from bridge.witness import Seen, Witness, restored
-from pabal.ids import UserId
 from pabal.presence import Roster
 from pabal.ratelimit import RateLimiter
 
 READERS = 4
+# Batches of the outbox that are read at once.
+OUTBOX_PAGE = 64
 WITNESS_EVERY_S = 5.0
 # A transaction of the committer pauses only to decide; a server that is stopped within one must not keep the next
 # one out for longer than this.
@@ -58,8 +59,8 @@ logger = logging.getLogger("pabal.bridge")
 class Bridge:
     """Everything between a broker and one database.
 
-    `relay`, `inbox`, `members`, `presence` and `sessions` are the ports that the broker is given; `reads` serves
-    polling. `generation` rises with each server that has this database.
+    `relay`, `inbox`, `members`, `outbox`, `presence` and `sessions` are the ports that a broker is given; `reads`
+    serves polling. `generation` rises with each server that has this database.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Bridge:
         )
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)
+        self.outbox = Outbox(self._store, self.reads, self._executor)
         self.sessions = Sessions(self.relay, self._store, self._executor)
         self.presence = PresenceDesk(
             self.roster,
@@ -150,8 +152,8 @@ class Bridge:
             mirror=mirror,
         )
 
-    async def start(self, outbound: Outbound) -> None:
-        """Begin to commit, and hand the broker what a crash may have kept from it."""
+    async def start(self, outbound: Outbound, courier: Courier | None = None) -> None:
+        """Begin to commit, and hand the broker what a crash may have kept from it; a courier finds that itself."""
         loop = asyncio.get_running_loop()
 
         def lost() -> None:
@@ -160,9 +162,9 @@ class Bridge:
         self._lease.keep(self.generation, lost)
         if self._checkpointer is not None:
             self._checkpointer.start()
-        self.relay.start(outbound)
-        republished = republish(self._store, self.reads, outbound)
-        self.relay.published(republished)
+        self.relay.start(outbound, courier)
+        if courier is None:
+            self.relay.published(republish(self._store, self.reads, outbound))
         self._eraser = Eraser(
             self.relay.commit,
             self._store,
@@ -273,18 +275,15 @@ def republish(store: ReadStore, reads: Reads, outbound: Outbound) -> int:
 
     Raises: errors.Unavailable.
     """
-    with answering(), store.snapshot() as snapshot:
-        kept = snapshot.outbox()
-    for _batch_id, ranges in kept:
-        for user, (first, last) in msgspec.json.decode(ranges, type=dict[str, tuple[int, int]]).items():
-            after = first - 1
-            while after < last:
-                page = reads.inbox(UserId(user), after, last - after)
-                if not page.updates:
-                    break  # older than what is kept
-                outbound.deliver(UserId(user), page.updates)
-                after = page.updates[-1][0]
-    return kept[-1][0] if kept else 0
+    last = 0
+    while True:
+        found = list(unsent(store, reads, last, OUTBOX_PAGE))
+        for _batch, deliveries in found:
+            for user, updates in deliveries:
+                outbound.deliver(user, updates)
+        if not found:
+            return last
+        last = found[-1].batch
 
 
 def _checkpointer(engine: Engine) -> Checkpointer | None:

@@ -25,7 +25,9 @@ WEBAPI = (
     "access_token_seconds", "refresh_token_days", "max_packet_bytes", "cors_origins", "web_threads", "web_waits",
     "web_connections", "proxies", "log_level", "log_format", "trace_rate", "trace_every", "otel_endpoint",
 )  # fmt: skip
-BROKER = tuple(name for name in Settings.model_fields if name not in _OF_WEBAPI)
+# And what is only for `pabal bridge`.
+_OF_BRIDGE = frozenset({"mqtt_url", "mqtt_url_file", "mqtt_ca", "mqtt_client_id"})
+BROKER = tuple(name for name in Settings.model_fields if name not in _OF_WEBAPI | _OF_BRIDGE)
 _METAVAR = {
     "data": "DIR",
     "access_token_seconds": "SECONDS",
@@ -52,6 +54,10 @@ _METAVAR = {
     "relay_ca": "FILE",
     "service_secret": "SECRET",
     "service_secret_file": "FILE",
+    "mqtt_url": "URL",
+    "mqtt_url_file": "FILE",
+    "mqtt_ca": "FILE",
+    "mqtt_client_id": "NAME",
     "rate_limits": "on|off",
     "cors_origins": "URL,URL",
     "log_level": "LEVEL",

@@ -14,6 +14,7 @@ from cli import output
 from cli.commands import (
     account,
     bench,
+    bridge,
     broker,
     client,
     db,
@@ -61,6 +62,7 @@ def root(
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
 app.command("webapi")(webapi.webapi)
+app.command("bridge")(bridge.bridge)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")

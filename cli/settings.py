@@ -18,6 +18,7 @@ from bridge.build import READERS
 from bridge.decide import SMALL_LIMIT
 from bridge.entries import MAX_MEMBERS
 from bridge.store.engine import is_sqlite, normal_url, shown
+from broker.external import endpoint
 from pabal.messages import MAX_PACKET_BYTES
 
 PREFIX = "PABAL_"
@@ -28,7 +29,7 @@ WITNESS_FILE = "epoch.json"
 MIN_SECRET = 16
 FILE_SUFFIX = "_file"
 # Each of them may stand in a file that a setting of this name and `_file` names.
-SECRETS = ("database_url", "redis_url", "service_secret")
+SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url")
 
 
 class Address(NamedTuple):
@@ -112,6 +113,16 @@ def _database(value: object) -> object:
     if not isinstance(text, str):
         raise ValueError("no database URL")  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
     return normal_url(text)
+
+
+def _broker_url(value: object) -> object:
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError(endpoint.EXPECTED)  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    endpoint.parse(text)
+    return text
 
 
 def _redis(value: object) -> object:
@@ -261,6 +272,21 @@ class Settings(BaseSettings):
         f"{MIN_SECRET} characters or more, such as of: openssl rand -hex 32",
     )
     service_secret_file: OptionalFile = _secret_file("service_secret")
+    mqtt_url: Annotated[Secret | None, BeforeValidator(_broker_url)] = _setting(
+        None, "Another MQTT broker, for `pabal bridge`.", endpoint.EXPECTED
+    )
+    mqtt_url_file: OptionalFile = _secret_file("mqtt_url")
+    mqtt_ca: OptionalFile = _setting(
+        None,
+        "CA certificates by which mqtts is trusted; by default those of the system.",
+        "a PEM file that can be read",
+    )
+    mqtt_client_id: str = _setting(
+        "pabal-bridge",
+        "Client id of the bridge at that broker, the same for the one that stands by.",
+        "a client id of 1 to 64 letters, digits, '-' and '_'",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+    )
     rate_limits: Switch = _setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
     request_rate: int = _number(50, "Requests a second that one user may make.", low=1, high=1_000_000)
     request_burst: int = _number(200, "Requests that one user may make at once.", low=1, high=1_000_000)

@@ -45,6 +45,7 @@ def run(settings: Settings) -> None:
     SettingsError where a setting is missing or wrong.
     """
     secret, relay = secret_of(settings), relay_of(settings)
+    backplane.check(settings)
     signal.signal(signal.SIGTERM, _leave)
     try:
         database.require_existing(settings)

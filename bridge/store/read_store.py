@@ -262,9 +262,10 @@ class Snapshot:
         asked |= {"target": after[0], "emoji": after[1]}
         return [(target, emoji) for target, emoji in self._connection.execute(self._sql.my_reactions, asked)]
 
-    def outbox(self) -> list[tuple[int, str]]:
-        """`(batch_id, ranges)` of batches whose updates may not have reached the broker."""
-        return [tuple(row) for row in self._connection.execute(self._sql.outbox)]
+    def outbox(self, after: int, limit: int) -> list[tuple[int, str]]:
+        """`(batch_id, ranges)` of batches above `after` whose updates may not have reached the broker, in their order."""
+        found = self._connection.execute(self._sql.outbox, {"after": after, "limit": limit})
+        return [tuple(row) for row in found]
 
 
 def _table(conv: ConvId) -> str:

@@ -98,7 +98,7 @@ def test_a_broker_with_a_standby_and_two_web_processes_on_postgresql(run, closin
     first = run(*broker_at(mqtt, tmp_path / "b1", *shared)).await_ready()
     standby = run(*broker_at(mqtt, tmp_path / "b2", *shared, health=health))
     one, other = [run(*webapi_of(mqtt, tmp_path / f"w{n}", *shared)) for n in (1, 2)]
-    wait_for(lambda: HELD in standby.log.read_text(), "the standby to stand by")
+    wait_for(lambda: HELD in standby.log.read_text(), "the standby to stand by", 150)
     assert status(first.bound["health"], "/readyz") == (200, {"ready": True})
     assert status(health, "/healthz") == (200, {"ok": True})
     assert status(health, "/readyz") == (503, {"ready": False, "detail": "standby"})
