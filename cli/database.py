@@ -163,7 +163,7 @@ def accounts(
         require_existing(settings)
     folder.prepare(settings.data)
     require_current(settings)
-    with accounts_with(keys(settings), settings, pool_size, changed) as opened_accounts:
+    with accounts_with(keys(settings), settings, pool_size, changed=changed) as opened_accounts:
         yield opened_accounts
 
 
@@ -179,7 +179,7 @@ def existing_keys(settings: Settings) -> Keyring:
 
 @contextmanager
 def accounts_with(
-    keyring: Keyring, settings: Settings, pool_size: int, changed: Callable[[], None] = lambda: None
+    keyring: Keyring, settings: Settings, pool_size: int, *, changed: Callable[[], None] = lambda: None
 ) -> Iterator[Accounts]:
     """The same on a database that was looked at before; nothing is connected yet."""
     store = AccountStore.open(settings.url, pool_size=pool_size, changed=changed)
