@@ -16,7 +16,7 @@ from stacklab.verdict import Evidence, Violation, judge
 
 NAMES = ["ann", "ben", "cho", "dee"]
 _UP_S = 180.0
-_TOUR_S = 240.0
+_TOUR_S = 300.0
 # Until everybody is answered again after a kill, whatever was killed.
 RECOVERY_S = 60.0
 _PACE_S = 0.2
