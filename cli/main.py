@@ -14,6 +14,7 @@ from cli import output
 from cli.commands import (
     account,
     bench,
+    bridge,
     broker,
     client,
     db,
@@ -25,6 +26,7 @@ from cli.commands import (
     serve,
     trace,
     user,
+    webapi,
 )
 from cli.errors import CliError, SettingsError
 from pabal.errors import PabalError
@@ -60,6 +62,8 @@ def root(
 
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
+app.command("webapi")(webapi.webapi)
+app.command("bridge")(bridge.bridge)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")

@@ -28,9 +28,9 @@ def line(text: str) -> None:
     print(text)  # noqa: T201 -- stdout is where data goes
 
 
-def ready(parts: Sequence[str]) -> None:
-    """The one line that says where a server listens, once it does."""
-    print("pabal ready", *parts, flush=True)  # noqa: T201 -- the line that programs wait for
+def ready(parts: Sequence[str], role: str | None = None) -> None:
+    """The one line that says where a server listens, once it does; `role` None is the all-in-one."""
+    print("pabal", *([] if role is None else [role]), "ready", *parts, flush=True)  # noqa: T201 -- the line that programs wait for
 
 
 def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
