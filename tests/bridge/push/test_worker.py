@@ -130,6 +130,16 @@ async def test_retry_after_is_kept_to_exactly(push):
     assert push.service.sent[0][1].push_id == push.service.sent[1][1].push_id
 
 
+async def test_a_service_that_wants_to_wait_for_years_is_asked_again_tomorrow(push):
+    await push.subscribe()
+    await push.said("hi")
+    push.service.answer = answering(TryLater("429", 1e9), Sent("201"))
+    await push.pushed()
+    push.clock.now += 86_400_000
+    await push.said("ho")
+    assert [one.body for one in await push.pushed()] == ["ho"]
+
+
 async def test_pauses_grow_and_an_answer_ends_them(push):
     await push.subscribe()
     await push.said("hi")
