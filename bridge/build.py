@@ -181,7 +181,9 @@ class Bridge:
             pushes_since=self._pushes_since,
         )
         self.live.start(outbound, self.relay.commit)
-        self._changes = ChangePoller(self._store, self._executor, outbound, self._eraser.wake)
+        self._changes = ChangePoller(
+            self._store, self._executor, outbound, self._eraser.wake, self.live.typists.forget
+        )
         await self._changes.start()
         self._sweeper = Sweeper(self._store, self._executor, self.relay)
         self._sweeper.start()

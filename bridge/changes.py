@@ -39,9 +39,13 @@ class ChangePoller:
         readers: Executor,
         outbound: Outbound,
         on_deleted: Callable[[], None] = lambda: None,
+        on_related: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_deleted` is called, in the loop, when an account was deleted."""
+        """Called in the loop: `on_deleted` when an account was deleted, `on_related` then too, and when somebody
+        chose anew what others may.
+        """
         self._on_deleted = on_deleted
+        self._on_related = on_related
         self._store = store
         self._readers = readers
         self._outbound = outbound
@@ -88,8 +92,10 @@ class ChangePoller:
             self._outbound.forget(change.user, change.device)
             if change.device is None:
                 self._on_deleted()
+                self._on_related()
         elif change.kind == "related":
             self._outbound.review(change.user)
+            self._on_related()
         else:
             self._outbound.kick(change.user, change.device, change.reason, change.credential)
 

@@ -1,7 +1,7 @@
 """The thread that commits, one batch at a time.
 
-Natural batching, without timers: while one transaction commits, what arrives next gathers in the relay, and
-the end of the one begins the next.
+Natural batching, without timers here: while one transaction commits, what arrives next gathers in the relay, and
+the end of the one begins the next (`bridge.gathering` says what may wait a moment more).
 
 When the database fails: a transaction that was undone for another's sake, or whose connection went, is run again
 a few times, the whole batch; one whose COMMIT has no known outcome is neither answered nor run again before that is

@@ -17,6 +17,7 @@ import msgspec
 from bridge.backplane.bells import NULL_BELL, Bell
 from bridge.commands import Command
 from bridge.committer import Committer, Store
+from bridge.gathering import Gathering, is_mark
 from bridge.jobs import Job, Packet, Upkeep
 from bridge.lanes import Lanes
 from bridge.live import NULL_LIVE, Live
@@ -88,6 +89,7 @@ class Relay:
         self._waiting: deque[Job | Upkeep] = deque()
         self._in_flight: list[Job | Upkeep] = []
         self._lanes = Lanes()
+        self._gathering = Gathering()
         self._positions: dict[str, tuple[UserId, str, int]] = {}
         self._published_upto = 0
         self._busy = False
@@ -206,38 +208,52 @@ class Relay:
 
     def _enter(self, job: Job) -> None:
         """Into the next batch; a read opens a lane, so that what its device sends later waits for it."""
-        match job.request:
-            case request if reads_only(request) or isinstance(request, m.Typing):
-                self._lanes.open(job.source)
-                if not self._busy and not self._waiting:
-                    self._begin_read(job)
-                    return
-                self._waiting.append(job)  # it may have to see what its device just wrote
-            case PabalError():
-                # In order with what its device sent before, unless too much waits already.
-                if (not self._busy and not self._waiting) or len(self._waiting) >= 2 * self._max_waiting:
-                    self._finish(job, job.request)
-                    return
-                self._waiting.append(job)
-            case _:
-                try:
-                    job.command = command_of(job.source, job.request, self._targets)
-                    job.request = _WRITE
-                except PabalError as refusal:
-                    job.request = refusal
-                self._waiting.append(job)
-        self._begin_batch()
+        request = job.request
+        if reads_only(request) or isinstance(request, m.Typing):
+            self._lanes.open(job.source)
+        elif not isinstance(request, PabalError):
+            try:
+                job.command = command_of(job.source, request, self._targets)
+                job.request = _WRITE
+            except PabalError as refusal:
+                job.request = refusal
+        if job.command is None and self._needs_no_batch(job):
+            self._answer(job, None)
+            return
+        self._waiting.append(job)
+        if is_mark(job):
+            self._gather(job)
+        else:
+            self._begin_batch()
+
+    def _needs_no_batch(self, job: Job) -> bool:
+        """Whether nothing has to be committed before it: it may have to see what its device just wrote, and a refusal
+        is in order with that too, unless too much waits already.
+        """
+        if isinstance(job.request, PabalError) and len(self._waiting) >= 2 * self._max_waiting:
+            return True
+        if self._gathering.is_on:
+            return not self._gathering.has(job.source)
+        return not self._busy and not self._waiting
 
     # -- batches -------------------------------------------------------------------------------------------
 
     def _begin_batch(self) -> None:
         if self._busy or self._lost or not (self._waiting or self._positions or self._published_upto):
             return
+        self._gathering.end()
         self._busy = True
         self._busy_since = self._running_loop.time()
         self._idle.clear()
         # Whatever else arrives in this turn of the loop belongs to the same transaction.
         self._running_loop.call_soon(self._hand_over)
+
+    def _gather(self, mark: Job) -> None:
+        """Wait a moment for others like it, unless there are many already, or a batch is under way."""
+        if len(self._waiting) >= self._max_batch:
+            self._begin_batch()
+        elif not self._busy and not self._lost:
+            self._gathering.add(mark.source, self._running_loop, self._begin_batch)
 
     def _hand_over(self) -> None:
         waiting = self._waiting
@@ -263,6 +279,9 @@ class Relay:
             self.lose()
         elif isinstance(result, PabalError):
             self._restore(batch)
+        # What stood behind this batch alone is answered after it, and needs none of its own.
+        while self._waiting and self._waiting[0].command is None:
+            jobs.append(self._waiting.popleft())
         # The committer has its next batch before this one is told to anybody.
         self._begin_now()
         outcomes = None if isinstance(result, PabalError) else iter(result.outcomes)
@@ -282,7 +301,12 @@ class Relay:
             self._idle.set()
 
     def _begin_now(self) -> None:
-        if self._waiting and not self._lost:
+        if self._lost or not self._waiting:
+            return
+        if len(self._waiting) < self._max_batch and all(map(is_mark, self._waiting)):
+            for mark in filter(is_mark, self._waiting):
+                self._gather(mark)
+        else:
             self._busy = True
             self._hand_over()
 
@@ -307,6 +331,7 @@ class Relay:
 
     def _refuse_waiting(self, refusal: Unavailable) -> None:
         """Nothing of it was begun, so that it is true that nothing was kept."""
+        self._gathering.end()
         waiting, self._waiting = self._waiting, deque()
         for job in waiting:
             self._answer(job, refusal)

@@ -1,8 +1,8 @@
 """Who is writing at this moment: told at once to those who are in the conversation, and kept nowhere.
 
 Whose conversation it is, is looked up and remembered for a while, so that who goes on writing costs the database nothing.
-Whatever changes members, contacts or blocks makes all of it forgotten at once; what an account changed about itself counts
-when the while is over.
+Whatever changes members, contacts or blocks makes all of it forgotten at once, and what an account changed about itself
+when that is polled (`bridge.changes`).
 """
 
 import asyncio
@@ -21,8 +21,9 @@ from pabal.errors import NotAMember, NotFound
 from pabal.ids import ConvId, UserId
 from pabal.ratelimit import RateLimiter
 
-REMEMBERED_S = 10.0
-MAX_REMEMBERED = 2_000
+# In so long a look-up, which is a millisecond of a core, is shared by a dozen words of somebody who writes slowly.
+REMEMBERED_S = 60.0
+MAX_REMEMBERED = 10_000
 # One a second for a conversation and device; what is more is dropped without a word.
 RATE_PER_S = 1.0
 
@@ -68,7 +69,7 @@ class Typists:
             outbound.publish(topics.live(other), payload, 0)
 
     def forget(self) -> None:
-        """Somebody joined, left, blocked or was blocked."""
+        """Somebody joined, left, blocked or was blocked, or chose anew who may write."""
         self._changes += 1
         self._known.clear()
 

@@ -4,6 +4,7 @@ A ticket stands for one inbound packet that waits for the bridge (or for the sto
 order; acknowledgements go out in the order of the packets.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from broker.answers import acknowledgement
@@ -147,7 +148,7 @@ def is_well_formed(packet: Publish | Will) -> bool:
 
 def form_of(payload: bytes, content_type: str | None) -> Format:
     """How a request is written: as its content type says, or else as its first byte does."""
-    try:
-        return Format(content_type)
-    except ValueError:
-        return sniff(payload)
+    if content_type is not None:
+        with suppress(ValueError):
+            return Format(content_type)
+    return sniff(payload)

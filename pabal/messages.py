@@ -787,7 +787,7 @@ class KeptReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     content: Raw | UnsetType = UNSET
 
 
-class PushState(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PushState(Struct, frozen=True, kw_only=True):
     """How a device is reached. `ended`: the service takes nothing for it any more, and the client is to subscribe anew."""
 
     re: str | None

@@ -23,7 +23,7 @@ class NewPush(Struct, frozen=True, kw_only=True):
     quiet: QuietHours | None = None
 
 
-class PushBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PushBody(Struct, frozen=True, kw_only=True):
     """`since`: when it was set. `ended`: the service takes nothing for it any more; the app is to subscribe anew."""
 
     device: str

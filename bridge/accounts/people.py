@@ -84,7 +84,7 @@ class People(Desk):
             if privacy is not UNSET:
                 chosen = DEFAULT if privacy is None else changed(before, privacy)
             tx.set_privacy(user, dump(chosen), folded(now.display_name or "") if chosen.search else None)
-            if chosen.presence != before.presence:
+            if (chosen.presence, chosen.write) != (before.presence, before.write):
                 tx.related(user, self._now_ms())
             return _profile(existing(tx, user))
 

@@ -18,6 +18,8 @@ from pabal.ids import ConvId, UserId
 MAX_TRIES = 25
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 900.0
+# A service that asks for more has no use for us today.
+MAX_WAIT_S = 86_400.0
 MAX_ANSWER = 300
 _NOWHERE = Place(is_member=False, read_upto=0)
 
@@ -36,8 +38,13 @@ def decide(taken: Taken, known: Known, now: int, minute_of: MinuteOf) -> tuple[l
         if drop is not None:
             drops.append(drop)
             continue
-        if (older := newest.pop(job.conv, None)) is not None:
-            drops.append(Drop(older.key, "collapsed"))
+        older = newest.get(job.conv)
+        if older is not None and job.key.kind == "clear" and older.key.kind == "message":
+            # What it would take away, the message takes the place of.
+            drops.append(Drop(job.key, "collapsed"))
+            continue
+        if older is not None:
+            drops.append(Drop(newest.pop(job.conv).key, "collapsed"))
         newest[job.conv] = job
     for job in newest.values():
         return drops, Start(taken, job, notification(taken, known, job, now))
@@ -168,9 +175,8 @@ def result_of(start: Start, outcome: Outcome, now: int, random: Callable[[], flo
             return Result(key, since, tries, "dead", _line(f"refused: {reason}"))
         case TryLater(reason, after_s):
             failures = start.taken.failures + 1
-            not_before = now + round(
-                1000 * (pause_s(failures, random) if after_s is None else max(0.0, after_s))
-            )
+            wait_s = pause_s(failures, random) if after_s is None else min(max(0.0, after_s), MAX_WAIT_S)
+            not_before = now + round(1000 * wait_s)
             if tries >= MAX_TRIES:
                 return Result(
                     key, since, tries, "dead", _line(f"{tries} tries: {reason}"), not_before, failures

@@ -340,7 +340,7 @@ class AccountTransaction:
         self._tell(kind="gone", user_id=user, device_id=name, ts=ts)
 
     def related(self, user: UserId, ts: int) -> None:
-        """Others may see less of this user soon after the commit."""
+        """What others may see of this user, or say to, is looked at again soon after the commit."""
         self._tell(kind="related", user_id=user, ts=ts)
 
     def _tell(self, **change: Any) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 
 from bridge import typists
 from bridge.build import Bridge
-from bridge.store.tables import block, contact
+from bridge.store.tables import block, change_log, contact
 
 ON = {"op": "typing", "conv": "alice~bob", "on": True}
 
@@ -231,6 +231,22 @@ async def test_who_joins_hears_it_at_once_and_who_leaves_no_longer(chat, clock):
 async def test_a_block_is_heeded_at_once(chat, clock):
     assert (await chat.ask("alice", {"id": "t", **ON}))["ok"]
     assert (await chat.ask("bob", {"id": "b", "op": "block.add", "user": "alice"}))["ok"]
+    clock.now += 1
+    assert (await chat.ask("alice", {"id": "u", **ON}))["ok"]
+    assert len(heard(chat, "bob")) == 1
+
+
+@pytest.mark.parametrize("kind", ["related", "gone"])
+async def test_what_an_account_changed_about_itself_is_heeded_soon(chat, engine, clock, kind):
+    assert (await chat.ask("alice", {"id": "t", **ON}))["ok"]
+    assert chat.bridge.live.typists._known
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE account SET privacy = '{\"write\":\"contacts\"}' WHERE user_id = 'bob'")
+        )
+        connection.execute(change_log.insert(), {"kind": kind, "user_id": "bob", "ts": 1})
+    await chat.broker.until(lambda: bool(chat.broker.reviewed or chat.broker.forgotten))
+    assert not chat.bridge.live.typists._known
     clock.now += 1
     assert (await chat.ask("alice", {"id": "u", **ON}))["ok"]
     assert len(heard(chat, "bob")) == 1

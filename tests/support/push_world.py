@@ -73,6 +73,8 @@ class PushTalk(Talk):
         self.engine = engine
         self.service = FakeService()
         self.workers = 0
+        # Workers that are dead keep their leases until these end.
+        self.dead: set[str] = set()
 
     def worker(self, **how: Any) -> Worker:
         self.workers += 1
@@ -102,12 +104,13 @@ class PushTalk(Talk):
     def count_due(self) -> int:
         """Jobs that some worker could do something about now, or does."""
         asked = text(
-            "SELECT count(*) FROM push_job AS j JOIN push_subscription AS s ON s.user_id = j.user_id"
-            " AND s.device_id = j.device_id WHERE (j.state = 'sending' OR j.due_ts <= :now"
-            " AND s.not_before <= :now) AND s.ended IS NULL"
+            "SELECT s.leased_until, s.leased_by FROM push_job AS j JOIN push_subscription AS s"
+            " ON s.user_id = j.user_id AND s.device_id = j.device_id WHERE s.ended IS NULL"
+            " AND (j.state = 'sending' OR j.due_ts <= :now AND s.not_before <= :now)"
         )
         with self.engine.connect() as connection:
-            return int(connection.execute(asked, {"now": self.clock.now}).scalar_one())
+            found = connection.execute(asked, {"now": self.clock.now}).all()
+        return sum(until <= self.clock.now or by not in self.dead for until, by in found)
 
     def jobs(self, user: str = "bob") -> list[tuple[str, int | None, str, str | None]]:
         """`(kind, message_id, state, answer)` of all jobs, open and done, in the order of seqs."""

@@ -251,7 +251,8 @@ def test_a_device_secret_changes_no_privacy(web):
     assert_problem(answer, 403, "forbidden")
 
 
-def test_the_relay_hears_of_a_change_in_who_sees_one(web):
+@pytest.mark.parametrize("changed", [{"presence": "nobody"}, {"write": "contacts"}])
+def test_the_relay_hears_of_a_change_in_who_sees_one_or_writes_to_one(web, changed):
     token = web.login()
 
     def related():
@@ -259,9 +260,9 @@ def test_the_relay_hears_of_a_change_in_who_sees_one(web):
             rows = tx._connection.execute(change_log.select().where(change_log.c.kind == "related"))
             return [row.user_id for row in rows]
 
-    web.call("PATCH", "/v1/me", {"privacy": {"write": "contacts", "presence": "contacts"}}, token=token)
+    web.call("PATCH", "/v1/me", {"privacy": {"write": "everyone", "presence": "contacts"}}, token=token)
     assert related() == []
-    web.call("PATCH", "/v1/me", {"privacy": {"presence": "nobody"}}, token=token)
+    web.call("PATCH", "/v1/me", {"privacy": changed}, token=token)
     assert related() == ["alice"]
 
 

@@ -73,7 +73,15 @@ def test_a_subscription_is_shown_without_what_is_secret(web, token):
     answer = web.call("GET", PUSH, token=token)
     assert (answer.status_code, answer.json) == (
         200,
-        {"device": "phone", "service": "stdout", "preview": "full", "lang": "ko", "since": 1},
+        {
+            "device": "phone",
+            "service": "stdout",
+            "preview": "full",
+            "lang": "ko",
+            "since": 1,
+            "quiet": None,
+            "ended": False,
+        },
     )
 
 

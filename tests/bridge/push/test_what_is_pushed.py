@@ -197,6 +197,18 @@ async def test_what_was_read_elsewhere_goes_silently_from_where_it_was_shown(pus
     assert push.jobs()[-1] == ("message", 2, "dropped", "read")
 
 
+async def test_a_clearing_takes_no_later_message_with_it(push):
+    push.add_device("bob", "desk")
+    await push.subscribe()
+    await push.said("one")
+    await push.pushed()
+    await push.said("two")
+    await push.ok("bob", {"op": "read", "conv": DIRECT, "message_id": 1}, device="desk")
+    (told,) = await push.pushed()
+    assert (told.kind, told.body) == ("message", "two")
+    assert ("clear", 1, "dropped", "collapsed") in push.jobs()
+
+
 async def test_whoever_answers_has_read(push):
     push.add_device("bob", "desk")
     await push.subscribe()

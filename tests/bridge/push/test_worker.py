@@ -55,7 +55,7 @@ async def test_what_a_worker_was_sending_when_it_died_is_in_doubt_and_the_rest_g
     dying = push.worker(limits=Limits(2, 2))
     await dying.start()
     await push.service.until(lambda: len(push.service.sent) == 2)
-    await kill(dying)
+    await kill(push, dying)
     push.service.hold.set()
     told = await push.pushed()
     assert len(told) == 2  # the two lanes that nobody had
@@ -128,6 +128,16 @@ async def test_retry_after_is_kept_to_exactly(push):
     push.clock.now += 1
     assert len(await push.pushed()) == 1
     assert push.service.sent[0][1].push_id == push.service.sent[1][1].push_id
+
+
+async def test_a_service_that_wants_to_wait_for_years_is_asked_again_tomorrow(push):
+    await push.subscribe()
+    await push.said("hi")
+    push.service.answer = answering(TryLater("429", 1e9), Sent("201"))
+    await push.pushed()
+    push.clock.now += 86_400_000
+    await push.said("ho")
+    assert [one.body for one in await push.pushed()] == ["ho"]
 
 
 async def test_pauses_grow_and_an_answer_ends_them(push):
@@ -361,8 +371,9 @@ async def test_the_depth_is_that_of_open_jobs(push):
     assert push.store.depth() == (0, None)
 
 
-async def kill(worker) -> None:
+async def kill(push, worker) -> None:
     """As SIGKILL would: nothing more is written down."""
+    push.dead.add(worker._name)
     worker._stopping = True
     tasks = [*worker._sending, worker._task]
     worker._results = []
