@@ -12,7 +12,7 @@ WORKERS ?= 4
 SECONDS ?= 60
 SEED ?= 1
 
-.PHONY: help run test cov check bench bench-broker faults fuzz format clean
+.PHONY: help run test cov check bench bench-broker faults faults-external fuzz format clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,6 +43,9 @@ bench-broker: $(VENV)/.installed ## Measure the broker beside mosquitto (see doc
 
 faults: $(VENV)/.installed-test ## Break the server and check the guarantee (SECONDS=60 SEED=1; see docs/guarantees.md)
 	$(BIN)/python tests/faults/laboratory.py --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+faults-external: $(VENV)/.installed-test ## Kill mosquitto and the bridge behind it under load (SECONDS=60 SEED=1)
+	$(BIN)/python tests/faults/external.py --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
 fuzz: $(VENV)/.installed-test ## Throw broken packets at the MQTT parser (SECONDS=60 SEED=1)
 	$(BIN)/python tests/support/packet_fuzz.py --seconds $(SECONDS) --seed $(SEED) $(ARGS)

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 from sqlalchemy import Engine, event
 
 from bridge.backplane.bells import NULL_BELL, Bell
@@ -21,7 +20,8 @@ from bridge.entries import MAX_MEMBERS
 from bridge.eraser import Eraser
 from bridge.expiry import Sweeper
 from bridge.live import LiveNews
-from bridge.ports import Outbound
+from bridge.outbox import Outbox, unsent
+from bridge.ports import Courier, Outbound
 from bridge.presence import PresenceDesk, Timers
 from bridge.push.making import PushTimes
 from bridge.push_commands import PushTargets
@@ -41,11 +41,12 @@ from bridge.store.relay_store import RelayStore
 from bridge.store.retention import DAY_MS, Retention
 from bridge.store.writer import Writer
 from bridge.witness import Seen, Witness, restored
-from pabal.ids import UserId
 from pabal.presence import Roster
 from pabal.ratelimit import RateLimiter
 
 READERS = 4
+# Batches of the outbox that are read at once.
+OUTBOX_PAGE = 64
 WITNESS_EVERY_S = 5.0
 # So long after its time was over a push counts as one that nobody sends.
 LATE_MS = 3_600_000
@@ -62,8 +63,8 @@ logger = logging.getLogger("pabal.bridge")
 class Bridge:
     """Everything between a broker and one database.
 
-    `relay`, `inbox`, `members`, `presence` and `sessions` are the ports that the broker is given; `reads` serves
-    polling. `generation` rises with each server that has this database.
+    `relay`, `inbox`, `members`, `outbox`, `presence` and `sessions` are the ports that a broker is given; `reads`
+    serves polling. `generation` rises with each server that has this database.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Bridge:
         recall_window_s: int = 0,
         max_members: int = MAX_MEMBERS,
         receipts_every_s: float = EVERY_S,
+        readers: int = READERS,
         faults: Faults = NO_FAULTS,
         timers: Timers | None = None,
         push: PushTimes | None = None,
@@ -86,8 +88,9 @@ class Bridge:
         mirror: Mirror = NULL_MIRROR,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
-        here on no other server can commit. `witness` is the file that remembers what was seen of the database.
-        `push_targets` says what push services take; None: there are none. `bell` and `mirror` are for other processes.
+        here on no other server can commit. `witness` is the file that remembers what was seen of the database;
+        `readers` is how many read at once, each on a connection of its own. `push_targets` says what push services
+        take; None: there are none. `bell` and `mirror` are for other processes.
 
         Raises: schema.SchemaError if it is not; errors.Unavailable if the database cannot be used.
         """
@@ -95,13 +98,13 @@ class Bridge:
         self._witness = Witness(witness)
         with answering():
             self._writer = open_engine(database_url, pool_size=1, gives_way=True, idle_s=COMMITTER_IDLE_S)
-            self._reader = open_engine(database_url, read_only=True, pool_size=READERS)
+            self._reader = open_engine(database_url, read_only=True, pool_size=readers)
             schema.check_current(self._writer)
             _tune_committer(self._writer)
             begun = begin(self._writer, self._witness)
         self.generation = begun.batch // meta.GENERATION
         self._store = ReadStore(self._reader, faults.now_ms)
-        self._executor = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._executor = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
         self._eraser: Eraser | None = None
         self._retention = retention or Retention()
@@ -148,6 +151,7 @@ class Bridge:
         )
         self.inbox = Inbox(self.reads, self._executor)
         self.members = Members(self.reads, self._executor)
+        self.outbox = Outbox(self._store, self.reads, self._executor)
         self.sessions = Sessions(self.relay, self._store, self._executor)
         self.presence = PresenceDesk(
             self.roster,
@@ -159,8 +163,8 @@ class Bridge:
             mirror=mirror,
         )
 
-    async def start(self, outbound: Outbound) -> None:
-        """Begin to commit, and hand the broker what a crash may have kept from it."""
+    async def start(self, outbound: Outbound, courier: Courier | None = None) -> None:
+        """Begin to commit, and hand the broker what a crash may have kept from it; a courier finds that itself."""
         loop = asyncio.get_running_loop()
 
         def lost() -> None:
@@ -169,9 +173,9 @@ class Bridge:
         self._lease.keep(self.generation, lost)
         if self._checkpointer is not None:
             self._checkpointer.start()
-        self.relay.start(outbound)
-        republished = republish(self._store, self.reads, outbound)
-        self.relay.published(republished)
+        self.relay.start(outbound, courier)
+        if courier is None:
+            self.relay.published(republish(self._store, self.reads, outbound))
         self._eraser = Eraser(
             self.relay.commit,
             self._store,
@@ -285,17 +289,10 @@ def restore(database_url: str, witness: Path, *, because: str) -> str:
 
 @contextmanager
 def open_reads(database_url: str, *, pool_size: int = READERS) -> Iterator[Reads]:
-    """Reading alone, for a process beside the one that commits, which was started before.
-
-    Raises: errors.Unavailable if the database cannot be used.
-    """
-    with answering():
-        engine = open_engine(database_url, read_only=True, pool_size=pool_size)
-        epoch = meta.epoch(engine)
-    if epoch is None:
-        raise AssertionError("the committing process has made one")
+    """Reading alone, for a process beside the one that commits. Nothing is connected yet."""
+    engine = open_engine(database_url, read_only=True, pool_size=pool_size)
     try:
-        yield Reads(ReadStore(engine), epoch)
+        yield Reads(ReadStore(engine), None)
     finally:
         engine.dispose()
 
@@ -307,18 +304,15 @@ def republish(store: ReadStore, reads: Reads, outbound: Outbound) -> int:
 
     Raises: errors.Unavailable.
     """
-    with answering(), store.snapshot() as snapshot:
-        kept = snapshot.outbox()
-    for _batch_id, ranges in kept:
-        for user, (first, last) in msgspec.json.decode(ranges, type=dict[str, tuple[int, int]]).items():
-            after = first - 1
-            while after < last:
-                page = reads.inbox(UserId(user), after, last - after)
-                if not page.updates:
-                    break  # older than what is kept
-                outbound.deliver(UserId(user), page.updates)
-                after = page.updates[-1][0]
-    return kept[-1][0] if kept else 0
+    last = 0
+    while True:
+        found = list(unsent(store, reads, last, OUTBOX_PAGE))
+        for _batch, deliveries in found:
+            for user, updates in deliveries:
+                outbound.deliver(user, updates)
+        if not found:
+            return last
+        last = found[-1].batch
 
 
 def _checkpointer(engine: Engine) -> Checkpointer | None:

@@ -3,9 +3,9 @@
 All methods that are not `async` are called and answer in the broker's event loop thread, and return at once.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pabal.acl import EVERYTHING
 from pabal.codec import Format
@@ -85,6 +85,34 @@ class Outbound(Protocol):
     def review(self, user: UserId) -> None:
         """It has changed who sees this user. Soon, whoever follows its presence and may not any longer is told
         `offline`, and follows it no longer.
+        """
+        ...
+
+
+class Courier(Protocol):
+    """An `Outbound` that has not delivered when it is told to: another broker, which acknowledges later or is away.
+
+    It tells `bridge.relay.Relay.published` once the broker has all of a batch. Until then the batch is in the outbox,
+    which is where the courier finds it again when it has to begin anew.
+    """
+
+    def hand_over(self, batch: int, deliveries: Mapping[UserId, Sequence[tuple[int, bytes]]]) -> None:
+        """All updates of a batch, in place of `Outbound.deliver`; batches rise, and each comes once."""
+        ...
+
+
+class Unsent(NamedTuple):
+    """A batch as the outbox has it, with the updates of one inbox after the other."""
+
+    batch: int
+    deliveries: list[tuple[UserId, list[tuple[int, bytes]]]]
+
+
+class OutboxReader(Protocol):
+    async def unsent(self, after: int, limit: int) -> list[Unsent]:
+        """At most `limit` batches above `after`, in their order; none: there was nothing more when it was read.
+
+        Raises: errors.Unavailable if the database does not answer.
         """
         ...
 

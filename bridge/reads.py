@@ -16,7 +16,7 @@ from bridge.store.read_store import ReadStore, Snapshot
 from bridge.trace import TraceReads
 from pabal import codec, ids
 from pabal import messages as m
-from pabal.errors import BadRequest, NotAMember, NotFound
+from pabal.errors import BadRequest, NotAMember, NotFound, Unavailable
 from pabal.ids import ConvId, UserId
 from pabal.presence import State
 
@@ -29,13 +29,16 @@ class Reads:
     def __init__(
         self,
         store: ReadStore,
-        epoch: str,
+        epoch: str | None,
         clock_ms: Callable[[], int] = now_ms,
         states: Callable[[UserId], State] = lambda _user: "offline",
     ) -> None:
-        """`states` says of a user, in any thread, what others are told; only the committing process knows."""
+        """`epoch` is that of the process that commits; None, for one beside it: the database is asked each time, as it
+        may be restored meanwhile. `states` says of a user, in any thread, what others are told; only the committing
+        process knows.
+        """
         self._store = store
-        self._epoch = epoch
+        self._given_epoch = epoch
         self._states = states
         self._people = PeopleReads(store)
         self._pushes = PushReads(store)
@@ -44,7 +47,16 @@ class Reads:
 
     @property
     def epoch(self) -> str:
-        return self._epoch
+        if self._given_epoch is None:
+            raise AssertionError("only the committing process may ask for it")
+        return self._given_epoch
+
+    def _epoch(self, snapshot: Snapshot) -> str:
+        """Raises: Unavailable while no server has used the database."""
+        epoch = self._given_epoch or snapshot.epoch()
+        if epoch is None:
+            raise Unavailable("no server has begun to use this database yet", retry_after=1)
+        return epoch
 
     @property
     def people(self) -> PeopleReads:
@@ -82,17 +94,18 @@ class Reads:
         """A SyncPage, or a SyncReset when `after` cannot be continued from."""
         with answering(), self._store.snapshot() as snapshot:
             head, min_seq = snapshot.head(user)
-            if after > head or after < min_seq - 1 or epoch not in {None, self._epoch}:
+            ours = self._epoch(snapshot)
+            if after > head or after < min_seq - 1 or epoch not in {None, ours}:
                 listed, more = _summaries(snapshot, user, "", SNAPSHOT_CONVERSATIONS)
                 return codec.encode(
-                    m.SyncReset(re=re, epoch=self._epoch, head=head, conversations=listed, more=more)
+                    m.SyncReset(re=re, epoch=ours, head=head, conversations=listed, more=more)
                 )
             page = self._page(snapshot, user, after, min(limit, m.MAX_SYNC_LIMIT))
             rooms = snapshot.rooms(user)
         items = [codec.raw(payload) for _seq, payload in page.updates]
         reached = page.updates[-1][0] if page.updates else after
         return codec.encode(
-            m.SyncPage(re=re, epoch=self._epoch, head=head, items=items, more=reached < head, rooms=rooms)
+            m.SyncPage(re=re, epoch=ours, head=head, items=items, more=reached < head, rooms=rooms)
         )
 
     def history(
@@ -215,11 +228,11 @@ class Reads:
         targets = _targets(snapshot, messages.values())
         _hide(snapshot, user, messages, targets)
         _withhold(snapshot, user, messages, targets)
-        made = []
+        epoch, made = self._epoch(snapshot), []
         for row in found:
             message = messages.get((row.conv_id or "", row.message_id or 0))
             target = None if message is None else targets.get((message.conv_id, message.target or 0))
-            payload = updates.update(row, message, reader=user, epoch=self._epoch, target=target)
+            payload = updates.update(row, message, reader=user, epoch=epoch, target=target)
             made.append((row.seq, payload))
         fitting = updates.within_bytes([payload for _seq, payload in made], m.MAX_PAGE_BYTES)
         return InboxPage(made[:fitting], head, min_seq)

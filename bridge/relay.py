@@ -21,7 +21,7 @@ from bridge.gathering import Gathering, is_mark
 from bridge.jobs import Job, Packet, Upkeep
 from bridge.lanes import Lanes
 from bridge.live import NULL_LIVE, Live
-from bridge.ports import Outbound, Source, Ticket
+from bridge.ports import Courier, Outbound, Source, Ticket
 from bridge.push_commands import NoTargets, PushTargets
 from bridge.reads import Reads
 from bridge.requests import SMALL, command_of, no_collecting, read, read_one, reads_only, right_refusal
@@ -102,12 +102,14 @@ class Relay:
         self._idle.set()
         self._read_tasks: set[asyncio.Task[None]] = set()
         self._outbound: Outbound | None = None
+        self._courier: Courier | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._housekeeper: asyncio.TimerHandle | None = None
 
-    def start(self, outbound: Outbound) -> None:
-        """Call in the event loop, before the broker accepts anybody."""
+    def start(self, outbound: Outbound, courier: Courier | None = None) -> None:
+        """Call in the event loop, before the broker accepts anybody. With a courier, it tells what is `published`."""
         self._outbound = outbound
+        self._courier = courier
         self._loop = asyncio.get_running_loop()
         self._committer.start()
         self._housekeeper = self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
@@ -370,11 +372,14 @@ class Relay:
             outbound.revoke(user, topics.room(conv))
         for user in dict.fromkeys(result.related):
             outbound.review(user)
-        for user, updates in result.deliveries.items():
-            outbound.deliver(user, updates)
+        if self._courier is not None:
+            self._courier.hand_over(result.batch_id, result.deliveries)
+        else:
+            for user, updates in result.deliveries.items():
+                outbound.deliver(user, updates)
         for conv, payload in result.rooms:
             outbound.publish(topics.room(conv), payload, 0)
-        if result.deliveries:
+        if result.deliveries and self._courier is None:
             self._published_upto = result.batch_id
             self._bell.news(result.deliveries)
         if result.moved or result.arrived or result.is_regrouped:

@@ -84,7 +84,7 @@ def build_broker(
     Args:
         mqtt, ws: `HOST:PORT` to listen on, port 0 for a free one; `ws` None: no WebSocket.
         authenticator: who checks the credentials of devices.
-        services: secrets of the server's own parts by instance name.
+        services: secrets of the server's own parts by name; an instance may have `-` and more behind that.
         directory: what the topic rules ask about rooms and who sees whom.
         presence: whom to tell of connections.
         inbound: may be assigned to `broker.inbound` until `start()`.

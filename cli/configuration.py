@@ -4,18 +4,19 @@ import difflib
 import itertools
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
+from cli import secret_file
 from cli.errors import SettingsError
-from cli.settings import PREFIX, Address, Settings
+from cli.settings import FILE_SUFFIX, PREFIX, SECRETS, Address, Settings
 
-SECRET = frozenset({"database_url", "redis_url", "push_webhook_secret"})
+SECRET = frozenset(SECRETS)
 # Variables that are no settings of the server: for this command, and for the client in the terminal.
 OTHER_VARIABLES = frozenset({"PABAL_CONFIG", "PABAL_DEBUG", "PABAL_FAULTS", "PABAL_PROFILE", "PABAL_SERVER"})
 _LONGEST_VALUE = 80
@@ -38,31 +39,72 @@ class Loaded:
     config: Path | None
 
 
-def load(flags: Mapping[str, Any] | None = None, config: str | None = None) -> Loaded:
-    """All settings; a flag of None was not given.
+def load(
+    flags: Mapping[str, Any] | None = None,
+    config: str | None = None,
+    listening: Collection[str] | None = None,
+) -> Loaded:
+    """All settings; a flag of None was not given. `listening` are the listeners that will be opened, None for all.
 
     Raises: SettingsError, in one line, for the first wrong setting found.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     path = config or os.environ.get("PABAL_CONFIG") or None
     file = {} if path is None else _read(path)
+    secrets = _secrets(given, file)
+    decided: dict[str, Any] = {**given, **{name: one.value for name, one in secrets.items()}}
     try:
-        settings = _sourced(file)(**given)
+        settings = _sourced(file)(**decided)
     except ValidationError as error:
-        raise _explained(error, given, file, path) from None
+        raise _explained(error, given, file, path, secrets) from None
     if settings.web_waits >= settings.web_threads:
         raise SettingsError(
             f"web_waits = {settings.web_waits} is not right; expected fewer than web_threads "
             f"({settings.web_threads}), as each long poll keeps a thread"
         )
-    _check_addresses(settings)
+    _check_addresses(settings, listening)
     _check_tls(settings)
     return Loaded(settings, _unknown_variables(), None if path is None else Path(path))
 
 
-def _check_addresses(settings: Settings) -> None:
-    listening = [(name, value) for name, value in settings if isinstance(value, Address)]
-    for (name, address), (other, its) in itertools.combinations(listening, 2):
+class _FromFile(NamedTuple):
+    value: str
+    file: Path
+
+
+def _secrets(flags: Mapping[str, object], file: Mapping[str, object]) -> dict[str, _FromFile]:
+    """Those that stand in a file. For each of them the first of flags, environment and configuration that knows it
+    decides, and says either the secret or its file.
+
+    Raises: SettingsError for both at once, and for a file that cannot be used.
+    """
+    environment = {
+        name: value
+        for name in Settings.model_fields
+        if (value := next((v for k, v in os.environ.items() if k.upper() == variable(name)), ""))
+    }
+    found = {}
+    for name in SECRETS:
+        other = name + FILE_SUFFIX
+        for source in (flags, environment, file):
+            if name in source and other in source:
+                raise SettingsError(f"{name} and {other} are both given; expected one of them")
+            if name in source:
+                break
+            if other in source:
+                path = Path(str(source[other]))
+                found[name] = _FromFile(secret_file.read(other, path), path)
+                break
+    return found
+
+
+def _check_addresses(settings: Settings, listening: Collection[str] | None) -> None:
+    chosen = [
+        (name, value)
+        for name, value in settings
+        if isinstance(value, Address) and (listening is None or name in listening)
+    ]
+    for (name, address), (other, its) in itertools.combinations(chosen, 2):
         if address.clashes(its):
             raise SettingsError(
                 f"{name} = {address} and {other} = {its} are the same port; expected one port for each"
@@ -120,13 +162,21 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _explained(
-    error: ValidationError, flags: Mapping[str, object], file: Mapping[str, object], path: str | None
+    error: ValidationError,
+    flags: Mapping[str, object],
+    file: Mapping[str, object],
+    path: str | None,
+    secrets: Mapping[str, _FromFile],
 ) -> SettingsError:
     name = str(error.errors()[0]["loc"][0])
     extra = Settings.model_fields[name].json_schema_extra
     expected = extra["expected"] if isinstance(extra, dict) else ""
     in_environment = {key.upper(): value for key, value in os.environ.items()}
-    if name in flags:
+    origin: str
+    value: object
+    if name in secrets:
+        origin, value = f"file {secrets[name].file}", secrets[name].value
+    elif name in flags:
         origin, value = f"flag {flag(name)}", flags[name]
     elif in_environment.get(variable(name)):
         origin, value = f"environment {variable(name)}", in_environment[variable(name)]
@@ -137,7 +187,7 @@ def _explained(
 
 def _shown(name: str, value: object) -> str:
     if name in SECRET:
-        scheme, colon, _rest = str(value).partition(":")
+        scheme, colon, _rest = str(value).partition("://")
         return f"'{scheme}:***'" if colon else "'***'"
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

@@ -163,7 +163,25 @@ def accounts(
         require_existing(settings)
     folder.prepare(settings.data)
     require_current(settings)
-    keyring = Keyring.open(settings.data, now=now_s(), token_ttl_s=settings.access_token_seconds)
+    with accounts_with(keys(settings), settings, pool_size, changed=changed) as opened_accounts:
+        yield opened_accounts
+
+
+def keys(settings: Settings) -> Keyring:
+    """The keys that sign tokens, made if there are none yet. Raises: KeyFileError."""
+    return Keyring.open(settings.keys, now=now_s(), token_ttl_s=settings.access_token_seconds)
+
+
+def existing_keys(settings: Settings) -> Keyring:
+    """Those that the process which commits has made. Raises: KeyFileError."""
+    return Keyring.existing(settings.keys, settings.access_token_seconds)
+
+
+@contextmanager
+def accounts_with(
+    keyring: Keyring, settings: Settings, pool_size: int, *, changed: Callable[[], None] = lambda: None
+) -> Iterator[Accounts]:
+    """The same on a database that was looked at before; nothing is connected yet."""
     store = AccountStore.open(settings.url, pool_size=pool_size, changed=changed)
     try:
         yield Accounts(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from bridge.accounts.keys import FILE_NAME, KeyFileError, Keyring
+from bridge.accounts.keys import KeyFileError, Keyring
 from bridge.store import maintenance, schema
 from bridge.store.engine import opened
 from bridge.store.unusable import UnusableDatabase
@@ -105,7 +105,7 @@ def _database(settings: Settings) -> Finding:
 
 
 def _keys(settings: Settings) -> Finding:
-    file = settings.data / FILE_NAME
+    file = settings.keys
     if not file.exists():
         return Finding("keys", "ok", f"{file} is not there yet; pabal serve makes it")
     try:

@@ -1,7 +1,7 @@
 """Flags made from the settings, so that there is one list of them and not two."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -9,7 +9,26 @@ import typer
 from cli import configuration
 from cli.settings import Settings
 
-DATABASE = ("data", "database_url")
+DATABASE = ("data", "database_url", "database_url_file")
+KEYS = ("keys_file", "access_token_seconds")
+# What only some of the roles have to do with.
+_OF_WEBAPI = frozenset(
+    {
+        "http", "relay", "relay_ca", "public_mqtt", "public_ws", "signups_per_hour", "refresh_token_days",
+        "cors_origins", "web_threads", "web_waits", "web_connections", "proxies",
+    }
+)  # fmt: skip
+WEBAPI = (
+    "data", "http", "relay", "relay_ca", "service_secret", "service_secret_file", "keys_file",
+    "database_url", "database_url_file", "redis_url", "redis_url_file", "public_mqtt", "public_ws",
+    "push", "vapid_key_file", "fcm_service_account", "apns_key",
+    "rate_limits", "request_rate", "request_burst", "login_failures_per_minute", "signups_per_hour",
+    "access_token_seconds", "refresh_token_days", "max_packet_bytes", "cors_origins", "web_threads", "web_waits",
+    "web_connections", "proxies", "log_level", "log_format",
+)  # fmt: skip
+# And what is only for `pabal bridge`.
+_OF_BRIDGE = frozenset({"mqtt_url", "mqtt_url_file", "mqtt_ca", "mqtt_client_id"})
+BROKER = tuple(name for name in Settings.model_fields if name not in _OF_WEBAPI | _OF_BRIDGE)
 _METAVAR = {
     "data": "DIR",
     "access_token_seconds": "SECONDS",
@@ -26,13 +45,26 @@ _METAVAR = {
     "public_mqtt": "URL",
     "public_ws": "URL",
     "database_url": "URL",
+    "database_url_file": "FILE",
     "redis_url": "URL",
+    "redis_url_file": "FILE",
+    "keys_file": "FILE",
+    "relay": "URL,URL",
+    "relay_ca": "FILE",
+    "service_secret": "SECRET",
+    "service_secret_file": "FILE",
+    "mqtt_url": "URL",
+    "mqtt_url_file": "FILE",
+    "mqtt_ca": "FILE",
+    "mqtt_client_id": "NAME",
     "rate_limits": "on|off",
     "cors_origins": "URL,URL",
     "push": "embedded|off",
     "push_private_endpoints": "HOST,HOST",
     "push_ca": "FILE",
     "push_webhook_secret": "SECRET",
+    "push_webhook_secret_file": "FILE",
+    "vapid_key_file": "FILE",
     "vapid_subject": "URL",
     "fcm_service_account": "FILE",
     "fcm_url": "URL",
@@ -54,9 +86,12 @@ class Flags(NamedTuple):
     config: str | None
     given: dict[str, str | None]
 
-    def load(self) -> configuration.Loaded:
-        """Raises: SettingsError for the first wrong setting."""
-        return configuration.load(self.given, self.config)
+    def load(self, listening: Collection[str] | None = None) -> configuration.Loaded:
+        """`listening` are the listeners that will be opened, None for all.
+
+        Raises: SettingsError for the first wrong setting.
+        """
+        return configuration.load(self.given, self.config, listening)
 
 
 def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

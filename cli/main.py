@@ -14,6 +14,7 @@ from cli import output
 from cli.commands import (
     account,
     bench,
+    bridge,
     broker,
     client,
     db,
@@ -27,6 +28,7 @@ from cli.commands import (
     serve,
     trace,
     user,
+    webapi,
 )
 from cli.errors import CliError, SettingsError
 from pabal.errors import PabalError
@@ -63,6 +65,8 @@ def root(
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
 app.command("push")(push.push)
+app.command("webapi")(webapi.webapi)
+app.command("bridge")(bridge.bridge)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")

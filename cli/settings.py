@@ -11,11 +11,14 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bridge.accounts.keys import FILE_NAME as KEYS_FILE
 from bridge.backplane import address as redis_address
 from bridge.backplane.address import RedisAddress
+from bridge.build import READERS
 from bridge.decide import SMALL_LIMIT
 from bridge.entries import MAX_MEMBERS
 from bridge.store.engine import is_sqlite, normal_url, shown
+from broker.external import endpoint
 from pabal.messages import MAX_PACKET_BYTES
 
 PREFIX = "PABAL_"
@@ -25,6 +28,10 @@ DATABASE_FILE = "pabal.sqlite3"
 WITNESS_FILE = "epoch.json"
 _BASE_URL = r"^https?://[^/\s@]+\S*$"
 _APPLE_ID = r"^[A-Z0-9]{10}$"
+MIN_SECRET = 16
+FILE_SUFFIX = "_file"
+# Each of them may stand in a file that a setting of this name and `_file` names.
+SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url", "push_webhook_secret")
 
 
 class Address(NamedTuple):
@@ -110,6 +117,16 @@ def _database(value: object) -> object:
     return normal_url(text)
 
 
+def _broker_url(value: object) -> object:
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str):
+        raise ValueError(endpoint.EXPECTED)  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    endpoint.parse(text)
+    return text
+
+
 def _redis(value: object) -> object:
     if value is None:
         return None
@@ -125,6 +142,30 @@ def _revealed(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
+def _shared_secret(value: object) -> object:
+    if value is None:
+        return None
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str) or len(text) < MIN_SECRET or not text.isprintable():
+        raise ValueError("too short")
+    return text
+
+
+def _relays(value: object) -> object:
+    urls = _listed(value)
+    if not isinstance(urls, list):
+        raise ValueError("no list")  # noqa: TRY004 -- pydantic answers ValueError, not TypeError
+    kinds = set()
+    for url in urls:
+        kind, found, address = str(url).partition("://")
+        if not found or kind not in {"mqtt", "mqtts"} or not Address.parse(address).port:
+            raise ValueError("no URL")
+        kinds.add(kind)
+    if len(kinds) > 1:
+        raise ValueError("of two kinds")
+    return urls
+
+
 AddressField = Annotated[Address, NoDecode, BeforeValidator(Address.parse), PlainSerializer(str)]
 OptionalAddress = Annotated[
     Address | None, NoDecode, BeforeValidator(_address_or_off), PlainSerializer(_address_text)
@@ -132,6 +173,7 @@ OptionalAddress = Annotated[
 OptionalFile = Annotated[Path | None, BeforeValidator(_named)]
 Switch = Annotated[bool, BeforeValidator(_on_or_off)]
 Origins = Annotated[list[str], NoDecode, BeforeValidator(_listed)]
+Relays = Annotated[list[str], NoDecode, BeforeValidator(_relays)]
 Plugins = Annotated[dict[str, dict[str, Any]], NoDecode, BeforeValidator(_table)]
 Secret = Annotated[SecretStr, PlainSerializer(_revealed)]
 
@@ -139,6 +181,14 @@ Secret = Annotated[SecretStr, PlainSerializer(_revealed)]
 def _setting(default: object, help_: str, expected: str, **bounds: Any) -> Any:
     """A field with what a person should know; `expected` is what the refusal of a wrong value says."""
     return Field(default, description=help_, json_schema_extra={"expected": expected}, **bounds)
+
+
+def _secret_file(name: str) -> Any:
+    return _setting(
+        None,
+        f"A file with {name}, instead of the value itself.",
+        "a file that this user can read, and not everybody",
+    )
 
 
 def _number(default: int, help_: str, *, low: int, high: int) -> Any:
@@ -193,10 +243,46 @@ class Settings(BaseSettings):
         f"The database; without it, SQLite in the data folder ({DATABASE_FILE}).",
         "sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST/NAME",
     )
+    database_url_file: OptionalFile = _secret_file("database_url")
     redis_url: Annotated[Secret | None, BeforeValidator(_redis)] = _setting(
         None,
         "Redis, by which several processes share limits of rate, presence and hints to look (docs/redis.md).",
         redis_address.EXPECTED,
+    )
+    redis_url_file: OptionalFile = _secret_file("redis_url")
+    keys_file: OptionalFile = _setting(
+        None,
+        "The keys that sign access tokens, the same for all processes; without it, keys.json in the data folder.",
+        "a file in a folder",
+    )
+    relay: Relays = _setting(
+        [],
+        "The broker that pabal webapi asks, and after a comma those that may take over from it.",
+        "mqtt://HOST:PORT or mqtts://HOST:PORT; several of one kind separated by commas",
+    )
+    relay_ca: OptionalFile = _setting(
+        None, "CA certificates for a relay with mqtts; without it, those of the machine.", "a PEM file"
+    )
+    service_secret: Annotated[Secret | None, BeforeValidator(_shared_secret)] = _setting(
+        None,
+        "What webapi processes show to the broker; the same for all of them.",
+        f"{MIN_SECRET} characters or more, such as of: openssl rand -hex 32",
+    )
+    service_secret_file: OptionalFile = _secret_file("service_secret")
+    mqtt_url: Annotated[Secret | None, BeforeValidator(_broker_url)] = _setting(
+        None, "Another MQTT broker, for `pabal bridge`.", endpoint.EXPECTED
+    )
+    mqtt_url_file: OptionalFile = _secret_file("mqtt_url")
+    mqtt_ca: OptionalFile = _setting(
+        None,
+        "CA certificates by which mqtts is trusted; by default those of the system.",
+        "a PEM file that can be read",
+    )
+    mqtt_client_id: str = _setting(
+        "pabal-bridge",
+        "Client id of the bridge at that broker, the same for the one that stands by.",
+        "a client id of 1 to 64 letters, digits, '-' and '_'",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
     )
     rate_limits: Switch = _setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
     request_rate: int = _number(50, "Requests a second that one user may make.", low=1, high=1_000_000)
@@ -294,6 +380,12 @@ class Settings(BaseSettings):
         "What signs webhooks that have no secret of their own.",
         "whsec_ and the base64 of 24 to 64 bytes",
     )
+    push_webhook_secret_file: OptionalFile = _secret_file("push_webhook_secret")
+    vapid_key_file: OptionalFile = _setting(
+        None,
+        "The key that browsers subscribe with, the same for all processes; without it, vapid.pem in the data folder.",
+        "a file in a folder",
+    )
     vapid_subject: str = _setting(
         "mailto:postmaster@localhost",
         "How the push services of browsers reach you; Apple's wants a real one.",
@@ -330,6 +422,18 @@ class Settings(BaseSettings):
         "Where APNs is; https://api.sandbox.push.apple.com for apps in development.",
         "https://HOST",
         pattern=r"^https://[^/\s@]+/?$",
+    )
+    reader_connections: int = _number(
+        READERS, "Database connections for reading, of the process that commits.", low=1, high=100
+    )
+    account_connections: int = _number(
+        5, "Database connections for logins, of the process that commits.", low=1, high=100
+    )
+    web_connections: int = _number(
+        16,
+        "Database connections of one web process for accounts, and as many again for reading.",
+        low=1,
+        high=500,
     )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "How much is logged.", "one of debug, info, warning, error"
@@ -373,6 +477,11 @@ class Settings(BaseSettings):
     def database_shown(self) -> str:
         """The database as people may see it: SQLite's file, or PostgreSQL's URL without what is secret."""
         return str(self.database_file) if self.is_sqlite else shown(self.url)
+
+    @property
+    def keys(self) -> Path:
+        """The file with the keys that sign access tokens."""
+        return self.keys_file or self.data / KEYS_FILE
 
     @property
     def witness(self) -> Path:

@@ -13,7 +13,6 @@ import threading
 
 import msgspec
 
-INSTANCE = "web"
 _STDIN = 0
 _CHUNK = 65_536
 

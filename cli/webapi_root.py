@@ -1,6 +1,10 @@
-"""Composition root of the web process: accounts, reads and a client of the relay under webapi."""
+"""What the web process is put together from: accounts, reads and a client of the relay under webapi.
+
+`serve` is for the child of the all-in-one; `cli.webapi_role` is the role by itself.
+"""
 
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -9,8 +13,9 @@ from flask import Flask
 from bridge.build import open_reads
 from cli import backplane, database, logs
 from cli.push_services import push_offer
+from cli.roles.services import SERVICE
 from cli.settings import Address, Settings
-from cli.webapi_process import INSTANCE, Task
+from cli.webapi_process import Task
 from webapi import serve as web
 from webapi.app import Services, create_app
 from webapi.relay_client import MqttRelayClient
@@ -18,18 +23,21 @@ from webapi.settings import BrokerEndpoint, ServeSettings, WebSettings
 
 # Shorter than what the server waits for this process, so that it need not be killed.
 _GRACE_S = 5
-# Fewer than the threads: most of those wait for the relay, a password's hash or something to read.
-_CONNECTIONS = 16
 
 
 def serve(task: Task, listening: socket.socket) -> None:
     """Serve until SIGTERM. Raises: SystemExit, always."""
     settings = Settings.model_validate_json(task.settings)
     logs.configure(settings.log_level, settings.log_format)
-    web.run(lambda: _application(task, settings), f"fd://{listening.fileno()}", _serve_settings(settings))
+
+    def application() -> Flask:
+        relay = MqttRelayClient([Address.parse(task.relay)], SERVICE, task.secret)
+        return make_application(settings, relay, [BrokerEndpoint(task.public_mqtt, task.public_ws)])
+
+    web.run(application, f"fd://{listening.fileno()}", serve_settings(settings))
 
 
-def _serve_settings(settings: Settings) -> ServeSettings:
+def serve_settings(settings: Settings) -> ServeSettings:
     made = ServeSettings(threads=settings.web_threads, graceful_timeout_s=_GRACE_S)
     if settings.proxies:
         # All clients come from the proxy's address, and it is the proxy that must bound them.
@@ -37,22 +45,28 @@ def _serve_settings(settings: Settings) -> ServeSettings:
     return made
 
 
-def _application(task: Task, settings: Settings) -> Flask:
+def make_application(settings: Settings, relay: MqttRelayClient, brokers: Sequence[BrokerEndpoint]) -> Flask:
+    """To be called in the process that serves. The relay's client is started here, and stopped by `close_app`.
+    Nothing else is connected yet.
+
+    Raises: KeyFileError.
+    """
     with ExitStack() as stack:
         plane = stack.enter_context(backplane.plane(settings))
-        accounts = stack.enter_context(database.accounts(settings, _CONNECTIONS, changed=plane.changed))
-        reads = stack.enter_context(open_reads(settings.url, pool_size=_CONNECTIONS))
-        relay = MqttRelayClient(*Address.parse(task.relay), INSTANCE, task.secret)
+        pool = settings.web_connections
+        keyring = database.existing_keys(settings)
+        accounts = stack.enter_context(database.accounts_with(keyring, settings, pool, changed=plane.changed))
+        reads = stack.enter_context(open_reads(settings.url, pool_size=pool))
         relay.start()
         stack.callback(relay.stop)
         # From here on it is the application that closes them.
         services = Services(accounts, reads, relay, plane, close=stack.pop_all().close)
-    return create_app(services, _web_settings(task, settings))
+    return create_app(services, _web_settings(settings, tuple(brokers)))
 
 
-def _web_settings(task: Task, settings: Settings) -> WebSettings:
+def _web_settings(settings: Settings, brokers: tuple[BrokerEndpoint, ...]) -> WebSettings:
     return WebSettings(
-        brokers=(BrokerEndpoint(task.public_mqtt, task.public_ws),),
+        brokers=brokers,
         cors_origins=tuple(settings.cors_origins),
         rate_limits=settings.rate_limits,
         requests_per_s=settings.request_rate,

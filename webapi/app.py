@@ -9,6 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bridge.accounts.service import Accounts
 from bridge.backplane.plane import NullPlane, Plane
+from pabal.errors import Unavailable
 from webapi import message_routes, openapi, problems
 from webapi.account_routes import AccountRoutes
 from webapi.brokers import Brokers
@@ -16,7 +17,7 @@ from webapi.group_routes import GroupRoutes
 from webapi.limits import Limits
 from webapi.message_life_routes import MessageLifeRoutes
 from webapi.message_routes import MessageRoutes
-from webapi.operation_routes import OperationRoutes, add_documents
+from webapi.operation_routes import OperationRoutes, add_documents, check_ready
 from webapi.people_routes import PeopleRoutes
 from webapi.ports import Reads, RelayClient
 from webapi.presence_routes import PresenceRoutes
@@ -53,6 +54,7 @@ class Services:
 class _Running:
     wakeups: Wakeups
     services: Services
+    closing: list[Callable[[], None]] = field(default_factory=list)
 
 
 def create_app(services: Services, settings: WebSettings) -> Flask:
@@ -93,15 +95,33 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     return app
 
 
+def is_ready(app: Flask) -> bool:
+    """Whether `/readyz` would say so."""
+    services: Services = app.extensions[_EXTENSION].services
+    try:
+        check_ready(services.accounts, services.relay)
+    except Unavailable:
+        return False
+    return True
+
+
 def stop_waiting(app: Flask) -> None:
     """Answer the long polls soon; may be called in a signal handler."""
     running: _Running = app.extensions[_EXTENSION]
     running.wakeups.stop_waiting()
 
 
+def on_close(app: Flask, call: Callable[[], None]) -> None:
+    """What `close_app` calls first."""
+    running: _Running = app.extensions[_EXTENSION]
+    running.closing.append(call)
+
+
 def close_app(app: Flask) -> None:
     """End the application's threads, and close its services."""
     running: _Running = app.extensions[_EXTENSION]
+    for call in running.closing:
+        call()
     running.wakeups.close()
     running.services.close()
 

@@ -48,10 +48,15 @@ class OperationRoutes:
 
     def readyz(self, _call: Call) -> Answer:
         """The database answers and the relay can be reached."""
-        self._accounts.ping()
-        if not self._relay.connected():
-            raise Unavailable("the relay cannot be reached", retry_after=1)
+        check_ready(self._accounts, self._relay)
         return Answer(200, s.ReadyBody())
+
+
+def check_ready(accounts: Accounts, relay: RelayClient) -> None:
+    """Raises: Unavailable, saying what is missing."""
+    accounts.ping()
+    if not relay.connected():
+        raise Unavailable("the relay cannot be reached", retry_after=1)
 
 
 def add_documents(app: Flask, document: dict[str, Any]) -> None:

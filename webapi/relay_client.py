@@ -1,11 +1,13 @@
 """Asking the relay over MQTT: `webapi.ports.RelayClient` on paho-mqtt, with a service's own credential."""
 
 import logging
+import random
 import socket
 import threading
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import paho.mqtt.client as mqtt
@@ -17,12 +19,17 @@ from pabal.errors import Unavailable
 from pabal.ids import DeviceId, UserId
 from pabal.messages import ActingAs, ServiceReply, ServiceRequest
 
+if TYPE_CHECKING:
+    import ssl
+
 _log = logging.getLogger("pabal.webapi")
 # paho looks through all unacknowledged publishes at every acknowledgement, so they are kept few.
 MAX_OUTSTANDING = 64
 TIMEOUT_S = 10.0
 _KEEPALIVE_S = 30
-_RECONNECT_S = (1, 5)
+_CONNECT_S = 5.0
+# The longest pause before the first try to connect again, which is doubled at every further one up to the second.
+_RECONNECT_S = (0.25, 2.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -36,21 +43,27 @@ class MqttRelayClient:
     """One connection for the whole process, made again whenever it breaks. Thread-safe.
 
     A question that was under way when the connection broke is asked again on the next one: requests have ids,
-    so asking twice is safe.
+    so asking twice is safe. Pauses before a try are drawn at random, so that many processes that lost their broker
+    at the same moment do not come back at the same moment.
     """
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        addresses: Sequence[tuple[str, int]],
         instance: str,
         secret: str,
         *,
+        tls: "ssl.SSLContext | None" = None,
         timeout_s: float = TIMEOUT_S,
         max_outstanding: int = MAX_OUTSTANDING,
     ) -> None:
-        self._host = host
-        self._port = port
+        """`addresses`: `(host, port)` of the broker, and of those that may take over from it; tried in turn. Of several
+        processes each has an `instance` of its own.
+        """
+        self._addresses = list(addresses)
+        self._place = 0
+        self._failures = 0
+        self._told = False
         self._up = topics.service_up(instance)
         self._down = topics.service_down(instance)
         self._timeout_s = timeout_s
@@ -62,8 +75,11 @@ class MqttRelayClient:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, clean_session=True)
         self._client.username_pw_set(name, secret)
         self._client.max_inflight_messages_set(max_outstanding)
-        self._client.reconnect_delay_set(*_RECONNECT_S)
+        self._client.connect_timeout = _CONNECT_S
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.on_socket_open = _send_at_once
+        self._client.on_connect_fail = self._on_connect_fail
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
@@ -71,7 +87,8 @@ class MqttRelayClient:
 
     def start(self) -> None:
         """Begin to connect, in a thread of the client's own; call it after any fork. End it with `stop`."""
-        self._client.connect_async(self._host, self._port, _KEEPALIVE_S)
+        self._draw_pause()
+        self._client.connect_async(*self._addresses[0], _KEEPALIVE_S)
         self._client.loop_start()
 
     def stop(self) -> None:
@@ -107,16 +124,42 @@ class MqttRelayClient:
             raise Unavailable("the relay did not answer; send again with the same id", retry_after=1)
         return asked.reply
 
+    def _on_connect_fail(self, client: mqtt.Client, _data: Any) -> None:
+        if len(self._addresses) > 1:
+            self._place = (self._place + 1) % len(self._addresses)
+            client.connect_async(*self._addresses[self._place], _KEEPALIVE_S)
+        self._failed("the broker cannot be reached")
+
     def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _props: Any) -> None:
         if reason.is_failure:
-            _log.error("the broker refused the webapi's credential: %s", reason)
+            self._failed(f"the broker refused the webapi's credential: {reason}")
             return
         client.subscribe(self._down, qos=1)
 
+    def _failed(self, why: str) -> None:
+        """Told once until it is connected again."""
+        self._failures += 1
+        self._draw_pause()
+        if not self._told:
+            where = ", ".join(f"{host}:{port}" for host, port in self._addresses)
+            _log.error("%s (%s); not ready, and trying again", why, where)
+        self._told = True
+
+    def _draw_pause(self) -> None:
+        """Before the next try."""
+        shortest, longest = _RECONNECT_S
+        pause: Any = min(shortest * 2.0 ** min(self._failures, 10), longest)
+        pause *= random.uniform(0.5, 1.0)  # noqa: S311 -- no secret
+        # Typed as a whole number; fractions are taken too.
+        self._client.reconnect_delay_set(pause, pause)
+
     def _on_subscribe(self, client: mqtt.Client, _data: Any, _mid: int, reasons: Any, _props: Any) -> None:
         if any(reason.is_failure for reason in reasons):
-            _log.error("the broker refused the webapi's subscription to %s", self._down)
+            self._failed(f"the broker refused the webapi's subscription to {self._down}")
             return
+        if self._told:
+            _log.warning("the broker is reached again")
+        self._failures, self._told = 0, False
         # From here on `ask` publishes by itself; what both publish is answered twice and taken once.
         self._subscribed.set()
         with self._guard:
@@ -126,6 +169,7 @@ class MqttRelayClient:
 
     def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _p: Any) -> None:
         self._subscribed.clear()
+        self._draw_pause()
         _log.info("the connection to the broker ended: %s", reason)
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:

@@ -18,8 +18,15 @@ from webapi.worker import Worker
 _FD = "fd://"
 
 
-def run(factory: Callable[[], Flask], bind: str, settings: ServeSettings | None = None) -> None:
-    """Serve until SIGTERM (what is under way is finished first), SIGINT, or the end of the parent process.
+def run(
+    factory: Callable[[], Flask],
+    bind: str,
+    settings: ServeSettings | None = None,
+    *,
+    ends_with_parent: bool = True,
+) -> None:
+    """Serve until SIGTERM (what is under way is finished first), SIGINT, or, unless it is nobody's child, the end of
+    the parent process.
 
     `factory` is called in the worker process, so it may start threads and open connections; what it made is
     closed there by `close_app`. `bind` is HOST:PORT, or `fd://N` for a listening socket that was inherited and
@@ -30,7 +37,8 @@ def run(factory: Callable[[], Flask], bind: str, settings: ServeSettings | None 
     if bind.startswith(_FD):
         # gunicorn closes the descriptor that it is given.
         bind = f"{_FD}{os.dup(int(bind.removeprefix(_FD)))}"
-    _Arbiter(_Application(factory, bind, settings or ServeSettings())).run()  # type: ignore[no-untyped-call]
+    application = _Application(factory, bind, settings or ServeSettings())
+    _Arbiter(application, os.getppid() if ends_with_parent else None).run()  # type: ignore[no-untyped-call]
 
 
 class _Application(BaseApplication):
@@ -66,12 +74,12 @@ class _Application(BaseApplication):
 class _Arbiter(Arbiter):
     """Looks once a second whether its parent still lives; a worker does the same with the arbiter."""
 
-    def __init__(self, app: _Application) -> None:
-        self._parent = os.getppid()
+    def __init__(self, app: _Application, parent: int | None) -> None:
+        self._parent = parent
         super().__init__(app)  # type: ignore[no-untyped-call]
 
     def murder_workers(self) -> None:
-        if os.getppid() != self._parent:
+        if self._parent is not None and os.getppid() != self._parent:
             raise StopIteration  # how gunicorn's own handlers ask for a graceful stop
         super().murder_workers()  # type: ignore[no-untyped-call]
 

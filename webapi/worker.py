@@ -89,9 +89,12 @@ class Worker(ThreadWorker):
     # What gunicorn calls in the main thread
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Long polls are answered now, so that they do not hold up the stop."""
-        if isinstance(self.wsgi, Flask):
-            stop_waiting(self.wsgi)
+        """Long polls are answered now, so that they do not hold up the stop. There is no application yet where this
+        comes at the very start.
+        """
+        application = getattr(self, "wsgi", None)
+        if isinstance(application, Flask):
+            stop_waiting(application)
         super().handle_exit(sig, frame)  # type: ignore[no-untyped-call]
 
     def accept(self, listener: Any) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from bridge.accounts.failures import FailedLogins
 from bridge.accounts.origin import Origin
@@ -11,6 +12,8 @@ from bridge.accounts.tokens import TokenExpired
 from bridge.ports import Login
 from pabal.errors import Forbidden, Unauthorized, Unavailable
 from pabal.ids import DeviceId, UserId
+
+T = TypeVar("T")
 
 THREADS = 4
 MAX_PENDING = 2_000
@@ -44,7 +47,21 @@ class AccountAuthenticator:
         """As `bridge.ports.Authenticator`; called in the event loop."""
         return await self._ask(self._accounts.authenticate_vouched, user, device)
 
-    async def _ask(self, check: Callable[..., Login], *about: str) -> Login:
+    async def standing(self, user: UserId, device: DeviceId) -> Login:
+        """The device, if a login or a secret of it is good still; called in the event loop.
+
+        Raises: errors.Unauthorized; errors.Unavailable if the database does not answer.
+        """
+        return await self._ask(self._accounts.standing, user, device)
+
+    async def devices_of(self, user: UserId) -> list[DeviceId]:
+        """By name; called in the event loop. Raises: errors.Unavailable if the database does not answer."""
+        return await self._ask(self._names, user)
+
+    def _names(self, user: UserId) -> list[DeviceId]:
+        return [info.device for info in self._accounts.list_devices(user)]
+
+    async def _ask(self, check: Callable[..., T], *about: str) -> T:
         if self._pending >= self._max_pending:
             raise Unavailable("too many logins at once", retry_after=1)
         self._pending += 1
@@ -67,7 +84,7 @@ class AccountAuthenticator:
                 self._accounts.note_failure(UserId(username), Origin(address, via="mqtt"))
             raise
 
-    def _done(self, asked: "asyncio.Future[Login]") -> None:
+    def _done(self, asked: "asyncio.Future[Any]") -> None:
         self._pending -= 1
         if not asked.cancelled():
             asked.exception()  # seen, so that nobody is warned of an answer that nobody waited for

@@ -37,6 +37,21 @@ class Credentials(Desk):
             raise Unauthorized("no such device")
         return Login(user, device, row.allow, credential=CERTIFICATE, admin=owner.admin)
 
+    def standing(self, user: UserId, device: DeviceId) -> Login:
+        """A device that came in elsewhere, by a login or a secret of ours that has to be good still.
+
+        Raises: Unauthorized if none of the device's is, or the account is not active.
+        """
+        now = self._now_ms()
+        with self._store.reading() as tx:
+            owner, row = tx.account(user), tx.device(user, device)
+            live = any(one.device == device and one.expires_ts > now for one in tx.sessions(user))
+        if owner is None or owner.state != "active" or row is None:
+            raise Unauthorized("no such device")
+        if not live and row.secret_hash is None:
+            raise Unauthorized("this device has logged out")
+        return Login(user, device, EVERYTHING if live else row.allow, admin=owner.admin)
+
     def authenticate_bearer(self, token: str) -> Login:
         """The device behind an access token or a device secret.
 

@@ -5,6 +5,7 @@ dropped. Several processes hold a `Keyring` of the same file; each sees a rotati
 """
 
 import base64
+import errno
 import fcntl
 import os
 import secrets
@@ -18,10 +19,12 @@ from typing import Self
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from bridge.accounts.exposure import OTHERS_AND_GROUP, is_exposed
+
 FILE_NAME = "keys.json"
 ACCESS_TTL_S = 900
 _SEED_BYTES = 32
-_NOT_FOR_OTHERS = 0o077
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 class KeyFileError(Exception):
@@ -58,7 +61,7 @@ class _Key:
 
 
 class Keyring:
-    """The keys of one data folder. Safe to use from several threads and processes at once."""
+    """The keys of one file. Safe to use from several threads and processes at once."""
 
     def __init__(self, path: Path, token_ttl_s: int = ACCESS_TTL_S) -> None:
         """Use `Keyring.open`, which makes the file if there is none."""
@@ -69,22 +72,40 @@ class Keyring:
         self._keys: list[_Key] = []
 
     @classmethod
-    def open(cls, folder: Path, *, now: float, token_ttl_s: int = ACCESS_TTL_S) -> Self:
-        """The keyring of this data folder; folder (mode 700) and first key are made if they are missing.
+    def open(cls, path: Path, *, now: float, token_ttl_s: int = ACCESS_TTL_S) -> Self:
+        """The keyring of this file; folder (mode 700) and first key are made if they are missing. Where the file is
+        there and its folder cannot be written, it is used as it is.
 
         `now` is in seconds since 1970; `token_ttl_s` is how long a token that was signed stays good.
 
         Raises: KeyFileError if the file is malformed, readable by others, or cannot be read or made.
         """
-        ring = cls(folder / FILE_NAME, token_ttl_s)
+        ring = cls(path, token_ttl_s)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with ring._writing():
-                if not ring._path.exists():
+                if not path.exists():
                     ring._write([_new_key(now)])
                 ring._prune(now)
         except OSError as error:
-            raise ring._unusable(error) from error
+            if error.errno not in _READ_ONLY or not path.exists():
+                raise ring._unusable(error) from error
+            return cls.existing(path, token_ttl_s)
+        return ring
+
+    @classmethod
+    def existing(cls, path: Path, token_ttl_s: int = ACCESS_TTL_S) -> Self:
+        """The keyring of a file that somebody else makes and keeps: nothing is written.
+
+        Raises: KeyFileError if it is not there, or as `open`.
+        """
+        if not path.exists():
+            raise KeyFileError(
+                f"the key file {path} is not there",
+                "name the broker's with keys_file: it is made when the broker starts for the first time",
+            )
+        ring = cls(path, token_ttl_s)
+        ring.signing()
         return ring
 
     def signing(self) -> SigningKey:
@@ -147,7 +168,7 @@ class Keyring:
             raise self._unusable(error) from error
 
     def _load(self) -> list[_Key]:
-        if self._path.stat().st_mode & _NOT_FOR_OTHERS:
+        if is_exposed(self._path, OTHERS_AND_GROUP):
             raise KeyFileError(
                 f"{self._path} can be read by other users of this machine",
                 f"chmod 600 {self._path}, and then 'pabal keys rotate' if somebody may have read it",
@@ -163,7 +184,7 @@ class Keyring:
 
     def _write(self, keys: list[_StoredKey]) -> None:
         """Replace the file in one step, so that no reader sees half of it, and a power cut loses neither."""
-        scratch = self._path.with_name(f".{FILE_NAME}.{secrets.token_hex(8)}")
+        scratch = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
         handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -178,7 +199,7 @@ class Keyring:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One process at a time makes or rotates keys; readers are not held up."""
-        handle = os.open(self._path.with_name(f".{FILE_NAME}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield

@@ -61,10 +61,9 @@ class Begun:
     restored: str | None
 
 
-def epoch(engine: Engine) -> str | None:
+def epoch(connection: Connection) -> str | None:
     """None while no server has used the database."""
-    with engine.begin() as connection:
-        return _get(connection, "epoch")
+    return _get(connection, "epoch")
 
 
 def begin(

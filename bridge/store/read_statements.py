@@ -145,7 +145,9 @@ class ReadStatements:
             "SELECT target, emoji FROM reaction WHERE conv_id = :conv AND user_id = :user AND target >= :first"
             " AND (target > :target OR target = :target AND emoji > :emoji) ORDER BY target, emoji LIMIT :limit"
         )
-        self.outbox = text("SELECT batch_id, ranges FROM outbox ORDER BY batch_id")
+        self.outbox = text(
+            "SELECT batch_id, ranges FROM outbox WHERE batch_id > :after ORDER BY batch_id LIMIT :limit"
+        )
         self.relations = text(
             "SELECT a.user_id, a.privacy,"
             " (SELECT c.state FROM contact AS c WHERE c.user_id = a.user_id AND c.other_id = :viewer),"

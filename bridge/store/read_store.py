@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, TextClause
 from bridge.ports import StoredQueues
 from bridge.receipt_rules import shown
 from bridge.relation import Relation
-from bridge.store import dialect, presence_store, queue_store, sharing
+from bridge.store import dialect, meta, presence_store, queue_store, sharing
 from bridge.store.dialect import rows
 from bridge.store.faults import now_ms
 from bridge.store.group_queries import GroupQueries
@@ -50,6 +50,10 @@ class Snapshot:
         self.pushes = PushQueries(connection)
         self.traces = TraceQueries(connection, sql.traces)
         self._now = now
+
+    def epoch(self) -> str | None:
+        """None while no server has used the database."""
+        return meta.epoch(self._connection)
 
     def head(self, user: UserId) -> tuple[int, int]:
         """`(head, min_seq)` of an inbox; (0, 1) for one that is still empty."""
@@ -267,9 +271,10 @@ class Snapshot:
         asked |= {"target": after[0], "emoji": after[1]}
         return [(target, emoji) for target, emoji in self._connection.execute(self._sql.my_reactions, asked)]
 
-    def outbox(self) -> list[tuple[int, str]]:
-        """`(batch_id, ranges)` of batches whose updates may not have reached the broker."""
-        return [tuple(row) for row in self._connection.execute(self._sql.outbox)]
+    def outbox(self, after: int, limit: int) -> list[tuple[int, str]]:
+        """`(batch_id, ranges)` of batches above `after` whose updates may not have reached the broker, in their order."""
+        found = self._connection.execute(self._sql.outbox, {"after": after, "limit": limit})
+        return [tuple(row) for row in found]
 
 
 def _table(conv: ConvId) -> str:

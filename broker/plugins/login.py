@@ -39,7 +39,9 @@ class LoginPlugin(BaseAuthPlugin):
 
     @dataclass
     class Config:
-        """`authenticator` is a `bridge.ports.Authenticator`; `services` maps instances to their secrets."""
+        """`authenticator` is a `bridge.ports.Authenticator`; `services` maps services to their secrets: an instance
+        has the name of its service, or that with `-` and a name of its own behind it.
+        """
 
         authenticator: Any
         services: dict[str, str] = field(default_factory=dict, repr=False)
@@ -102,7 +104,7 @@ class LoginPlugin(BaseAuthPlugin):
     def _service(self, username: str, password: str, client_id: str | None) -> Service:
         """Raises: _Refused."""
         instance = username.removeprefix(_SERVICE)
-        secret = self._services.get(instance)
+        secret = self._services.get(instance) or self._services.get(instance.partition("-")[0])
         # Compared in constant time, and compared also where there is none.
         good = hmac.compare_digest(password.encode(), (secret or "").encode())
         if not good or not secret:

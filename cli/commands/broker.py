@@ -1,69 +1,86 @@
-"""`pabal broker`: the MQTT broker alone."""
+"""`pabal broker`: the broker and the bridge behind it, or with `--open` a broker alone."""
 
 import itertools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from broker.open_mode import is_loopback
-from cli import open_broker
+from cli import broker_root, logs, open_broker, output
 from cli.errors import UsageError
+from cli.flags import BROKER, Flags, with_settings
 from cli.settings import ADDRESS, Address
 from pabal import topics
 
+_LISTENERS = ("mqtt", "ws", "mqtts", "wss")
+# All that an open broker can be told.
+_OPEN = frozenset({*_LISTENERS, "tls_cert", "tls_key", "data"})
 
+
+@with_settings(*BROKER)
 def broker(
+    flags: Flags,
     *,
-    mqtt: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where MQTT over TCP listens.")],
-    ws: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where MQTT over WebSocket listens.")
-    ] = None,
     open_: Annotated[
         bool, typer.Option("--open", help="No login and no topic rules; loopback addresses only.")
     ] = False,
-    mqtts: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where MQTT over TLS listens.")
-    ] = None,
-    wss: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Where MQTT over WebSocket with TLS listens.")
-    ] = None,
-    tls_cert: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Certificate for --mqtts and --wss.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Private key of --tls-cert.")] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep sessions and retained messages there, not in memory."),
-    ] = None,
     deny: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILTER", help="Refuse subscriptions to this filter; may be repeated."),
+        typer.Option(
+            metavar="FILTER", help="With --open: refuse subscriptions to this filter; may be repeated."
+        ),
     ] = None,
 ) -> None:
-    """Run the MQTT broker alone.
+    """Run the MQTT broker, and the bridge to the database behind it.
 
-    For conformance suites and benchmarks.
+    The REST API is for pabal webapi, which needs the same service_secret. On PostgreSQL a second one stands by.
+    With --open it is a broker alone, for conformance suites and benchmarks.
     """
-    if not open_:
-        raise UsageError(
-            "a broker with logins but without the rest is not available yet; add --open, or use pabal serve"
-        )
-    for denied in deny or []:
+    if open_:
+        _run_open(flags, deny or [])
+        return
+    if deny:
+        raise UsageError("--deny goes with --open: with logins there are topic rules")
+    loaded = flags.load((*_LISTENERS, "metrics"))
+    for warning in loaded.warnings:
+        output.warning(warning)
+    logs.configure(loaded.settings.log_level, loaded.settings.log_format)
+    broker_root.run(loaded.settings)
+
+
+def _run_open(flags: Flags, deny: list[str]) -> None:
+    """Takes flags alone. Raises: UsageError."""
+    given = {name: value for name, value in flags.given.items() if value is not None}
+    for name in given:
+        if name not in _OPEN:
+            raise UsageError(f"--{name.replace('_', '-')} does not go with --open; leave it out")
+    if "mqtt" not in given:
+        raise UsageError("--open wants --mqtt; expected HOST:PORT on this machine, such as 127.0.0.1:1883")
+    for denied in deny:
         if not topics.is_valid_filter(denied):
             raise UsageError(
                 f"--deny = {denied!r} is not right; expected an MQTT topic filter, such as a/# or a/+/c"
             )
-    flags = {"mqtt": mqtt, "ws": ws, "mqtts": mqtts, "wss": wss}
-    addresses = {name: _loopback(f"--{name}", text) for name, text in flags.items() if text is not None}
+    addresses = _addresses(given)
+    cert, key, data = (
+        Path(given[name]) if name in given else None for name in ("tls_cert", "tls_key", "data")
+    )
+    if ("mqtts" in given or "wss" in given) and (cert is None or key is None):
+        raise UsageError("--mqtts and --wss want --tls-cert and --tls-key; expected a PEM file for each")
+    open_broker.run(addresses, deny, cert, key, data)
+
+
+def _addresses(given: Mapping[str, str]) -> dict[str, Address]:
+    """Raises: UsageError."""
+    addresses = {name: _loopback(f"--{name}", given[name]) for name in _LISTENERS if name in given}
     for (name, address), (other, its) in itertools.combinations(addresses.items(), 2):
         if address.clashes(its):
             raise UsageError(
                 f"--{name} = {address} and --{other} = {its} are the same port; expected one port for each"
             )
-    if (mqtts or wss) and (tls_cert is None or tls_key is None):
-        raise UsageError("--mqtts and --wss want --tls-cert and --tls-key; expected a PEM file for each")
-    open_broker.run(addresses, deny or [], tls_cert, tls_key, data)
+    return addresses
 
 
 def _loopback(flag: str, text: str) -> Address:

@@ -2,9 +2,8 @@
 
 import typer
 
-from bridge.accounts.keys import Keyring
 from cli import database, output, times
-from cli.flags import DATABASE, Flags, with_settings
+from cli.flags import DATABASE, KEYS, Flags, with_settings
 from cli.output import Json
 
 app = typer.Typer(help="The keys that sign access tokens.", no_args_is_help=True)
@@ -16,7 +15,7 @@ def _group() -> None:
 
 
 @app.command("rotate")
-@with_settings(*DATABASE, "access_token_seconds")
+@with_settings(*DATABASE, *KEYS)
 def rotate(flags: Flags, *, as_json: Json = False) -> None:
     """Sign with a new key from now on.
 
@@ -25,8 +24,7 @@ def rotate(flags: Flags, *, as_json: Json = False) -> None:
     settings = flags.load().settings
     database.require_existing(settings)
     now = times.now_s()
-    keyring = Keyring.open(settings.data, now=now, token_ttl_s=settings.access_token_seconds)
-    kid = keyring.rotate(now)
+    kid = database.keys(settings).rotate(now)
     if as_json:
         output.data({"kid": kid})
     else:

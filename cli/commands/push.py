@@ -6,10 +6,13 @@ from cli.flags import Flags, with_settings
 SETTINGS = (
     "data",
     "database_url",
+    "database_url_file",
     "metrics",
     "push_private_endpoints",
     "push_ca",
     "push_webhook_secret",
+    "push_webhook_secret_file",
+    "vapid_key_file",
     "vapid_subject",
     "fcm_service_account",
     "fcm_url",

@@ -20,8 +20,6 @@ from pabal.ratelimit import RateLimiter
 
 logger = logging.getLogger("pabal.serve")
 
-_ACCOUNT_CONNECTIONS = 5
-
 
 def make_current(settings: Settings) -> None:
     """SQLite is made, or looked over and brought to this version's schema; PostgreSQL is never changed by itself.
@@ -39,7 +37,7 @@ def make_current(settings: Settings) -> None:
 
 def open_accounts(settings: Settings, stack: contextlib.ExitStack) -> Accounts:
     """Raises: SchemaError, SettingsError, KeyFileError."""
-    accounts = stack.enter_context(database.accounts(settings, _ACCOUNT_CONNECTIONS))
+    accounts = stack.enter_context(database.accounts(settings, settings.account_connections))
     tell_of_limits(settings)
     return accounts
 
@@ -71,6 +69,7 @@ def make_bridge(
         small_limit=settings.small_group_limit,
         max_members=settings.max_group_members,
         recall_window_s=settings.recall_seconds,
+        readers=settings.reader_connections,
         faults=_faults(),
         bell=plane.bell,
         mirror=plane.mirror,

@@ -46,7 +46,7 @@ class World:
             mqtt=ANY,
             ws=None,
             authenticator=self.authenticator,
-            services={"web-1": "service-secret"},
+            services={"web-1": "service-secret", "many": "shared-secret"},
             inbound=self.inbound,
             inbox=self.inbox,
             store=self.store,

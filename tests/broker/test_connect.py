@@ -55,6 +55,18 @@ async def test_is_refused(world, fields, code):
     assert not world.store.sessions
 
 
+@pytest.mark.parametrize(
+    ("instance", "code"),
+    [("many", 0), ("many-4f3a", 0), ("many-4-f", 0), ("many2", BAD_CREDENTIALS), ("man-y", BAD_CREDENTIALS)],
+)
+async def test_instances_of_a_service_show_its_secret(world, instance, code):
+    await world.start()
+    client = await world.raw()
+    name = f"svc:{instance}"
+    await client.send(p.Connect(client_id=name, username=name, password=b"shared-secret"))
+    assert (await client.expect(p.Connack)).code == code
+
+
 async def test_too_many_failures_are_not_authorized(world):
     await world.start()
     world.authenticator.limited = True

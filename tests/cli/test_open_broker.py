@@ -4,13 +4,6 @@ from cli import sockets
 from cli.settings import Address
 
 
-def test_a_broker_with_logins_alone_is_not_there_yet(pabal):
-    done = pabal("broker", "--mqtt", "127.0.0.1:0")
-    assert done.code == 2
-    assert "not available yet" in done.err
-    assert done.err.count("\n") == 1
-
-
 @pytest.mark.parametrize(
     "flags", [["--mqtt=0.0.0.0:0"], ["--mqtt=192.0.2.1:1883"], ["--mqtt=127.0.0.1:0", "--ws=[::]:0"]]
 )

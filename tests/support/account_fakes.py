@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from bridge.accounts.keys import Keyring
+from bridge.accounts.keys import FILE_NAME, Keyring
 from bridge.accounts.passwords import Passwords
 from bridge.accounts.service import Accounts
 from bridge.accounts.tokens import Tokens
@@ -68,7 +68,7 @@ def open_world(folder: Path, url: str | None = None, **options: int) -> Iterator
         metadata.create_all(engine)
         engine.dispose()
     store = AccountStore.open(url)
-    keyring = Keyring.open(folder, now=clock())
+    keyring = Keyring.open(folder / FILE_NAME, now=clock())
     accounts = Accounts(store, Tokens(keyring), cheap_passwords(), clock=clock, **options)
     try:
         yield World(accounts, store, clock, keyring)

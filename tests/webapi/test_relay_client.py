@@ -40,8 +40,9 @@ def connect(broker, monkeypatch):
     monkeypatch.setattr("webapi.relay_client._RECONNECT_S", (0.05, 0.1))
     made = []
 
-    def connect(secret=SECRET, timeout_s=60, **options):
-        client = MqttRelayClient("127.0.0.1", broker.port, "web1", secret, timeout_s=timeout_s, **options)
+    def connect(secret=SECRET, timeout_s=60, addresses=None, **options):
+        where = addresses or [("127.0.0.1", broker.port)]
+        client = MqttRelayClient(where, "web1", secret, timeout_s=timeout_s, **options)
         client.start()
         made.append(client)
         return client
@@ -170,3 +171,30 @@ def test_small_packets_are_sent_at_once(broker, connect):
     until(client.connected)
     assert broker.logins
     assert client._client.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_of_several_addresses_the_one_that_answers_is_found_and_that_the_others_do_not_is_said_once(
+    broker, connect, caplog
+):
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        closed = nobody.getsockname()
+    client = connect(addresses=[closed, closed, ("127.0.0.1", broker.port)])
+    until(client.connected)
+    broker.drop()
+    until(lambda: len(broker.logins) == 2)
+    until(client.connected)
+    told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert told == [told[0]]
+    assert "cannot be reached" in told[0]
+
+
+def test_pauses_before_a_try_grow_up_to_a_bound_and_differ(broker, monkeypatch):
+    client = MqttRelayClient([("127.0.0.1", broker.port)], "web1", SECRET)
+    monkeypatch.setattr("webapi.relay_client._RECONNECT_S", (1.0, 8.0))
+    drawn = []
+    monkeypatch.setattr(client._client, "reconnect_delay_set", lambda least, _most: drawn.append(least))
+    for failures in range(1, 60):
+        client._failed("no answer")
+        bound = min(2.0**failures, 8.0)
+        assert bound / 2 <= drawn[-1] <= bound
+    assert len(set(drawn)) > 50

@@ -4,7 +4,7 @@ from account_fakes import START
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.accounts.keys import ACCESS_TTL_S, Keyring
+from bridge.accounts.keys import ACCESS_TTL_S, FILE_NAME, Keyring
 from bridge.accounts.tokens import Tokens
 from pabal.errors import Unauthorized
 from pabal.ids import DeviceId, UserId
@@ -14,7 +14,7 @@ ALICE, PHONE = UserId("alice"), DeviceId("phone")
 
 @pytest.fixture(scope="module")
 def keyring(tmp_path_factory):
-    return Keyring.open(tmp_path_factory.mktemp("keys"), now=START)
+    return Keyring.open(tmp_path_factory.mktemp("keys") / FILE_NAME, now=START)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_token_is_good_until_its_last_second_and_not_after(tokens):
 
 
 def test_a_token_of_the_old_key_is_good_after_a_rotation(tmp_path):
-    ring = Keyring.open(tmp_path, now=START)
+    ring = Keyring.open(tmp_path / FILE_NAME, now=START)
     tokens = Tokens(ring)
     token = tokens.issue(ALICE, PHONE, "s1", START)
     ring.rotate(START)
@@ -58,7 +58,7 @@ def test_a_token_of_the_old_key_is_good_after_a_rotation(tmp_path):
 
 
 def test_a_token_of_another_server_is_refused(tokens, tmp_path):
-    stranger = Tokens(Keyring.open(tmp_path, now=START))
+    stranger = Tokens(Keyring.open(tmp_path / FILE_NAME, now=START))
     with pytest.raises(Unauthorized):
         tokens.verify(stranger.issue(ALICE, PHONE, "s1", START), START)
 

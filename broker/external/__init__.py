@@ -1,0 +1,1 @@
+"""Any other MQTT broker in the place of ours, over paho-mqtt."""

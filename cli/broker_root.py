@@ -1,0 +1,45 @@
+"""Composition root of `pabal broker`: the embedded broker and the bridge behind it, for webapi processes elsewhere.
+
+Of several on one PostgreSQL one serves, and the others stand by until it is gone.
+"""
+
+import asyncio
+import contextlib
+
+from cli import backplane, tls
+from cli.exposition import Figure
+from cli.roles import embedded, running, storage
+from cli.roles.committing import Committing
+from cli.roles.services import SERVICE, secret_of
+from cli.settings import Settings
+
+READY = ("mqtt", "ws", "mqtts", "wss", "health")
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises: CliError, in one line, for what stops the start (before anything listens to clients), or if another
+    broker took the database over; SettingsError where a setting is missing or wrong.
+    """
+    secret = secret_of(settings)
+    tls.check(tls.listeners(settings))
+    running.run(lambda stack, stop: _run(settings, secret, stack, stop))
+
+
+async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
+    await asyncio.to_thread(backplane.check, settings)
+    role = Committing(settings, stack)
+    async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
+        if held is None:
+            return
+        embedded.check_ports(settings, held.patience_s)
+        accounts = await role.open_accounts(held.patience_s)
+        core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks)
+        role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
+        role.need(held.lease, accounts)
+        bound = dict(core.bound)
+        if role.watch.address is not None:
+            bound["health"] = role.watch.address
+        with role.serving([f"{name}={bound[name]}" for name in READY if name in bound], "broker"):
+            await running.until_stopped(stop, storage.lost(core.bridge))

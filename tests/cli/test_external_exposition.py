@@ -1,0 +1,49 @@
+"""What Prometheus is told of `pabal bridge`."""
+
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+
+from bridge.figures import Figures
+from broker.external.figures import Figures as LinkFigures
+from cli.external_exposition import TABLE, ExternalFigure, rows
+
+PAGE = Path(__file__).parents[2] / "docs/brokers.md"
+
+
+class FakeCourier:
+    keeps_up = True
+    sent = 7
+
+
+class FakeAdapter:
+    connected = True
+    queued = 3
+    courier = FakeCourier()
+
+    def __init__(self) -> None:
+        self.figures = LinkFigures()
+
+
+def test_every_row_is_told_and_has_its_value():
+    adapter, relay = FakeAdapter(), Figures()
+    adapter.figures.unkept = 2
+    relay.refuse("forbidden")
+    registry = CollectorRegistry()
+    registry.register(ExternalFigure(adapter, relay))
+    told = generate_latest(registry).decode()
+    for row in TABLE:
+        assert f"# HELP {row.name} {row.meaning}" in told
+    for line in (
+        "pabal_mqtt_connected 1.0",
+        "pabal_mqtt_updates_total 7.0",
+        "pabal_mqtt_queued_messages 3.0",
+        "pabal_mqtt_unkept_total 2.0",
+        'pabal_requests_refused_total{code="forbidden"} 1.0',
+    ):
+        assert line in told.splitlines()
+
+
+def test_the_page_has_the_table():
+    page = PAGE.read_text()
+    assert [line for line in rows() if line not in page] == [], "python -m cli.external_exposition prints it"

@@ -1,0 +1,166 @@
+"""A deployment of roles: brokers and web processes as processes of their own, on one database."""
+
+import contextlib
+import threading
+import time
+
+import httpx2
+import pytest
+from faultlab.ports import port_of, reserved
+from people import Person, Plain, wait_for
+from role_process import RoleProcess
+
+from bridge.store import maintenance
+from bridge.store.engine import open_engine
+
+pytestmark = pytest.mark.functional
+
+HELD = "another server holds the database; standing by"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """`run("webapi", *arguments)` starts a role, which ends with the test."""
+    made = []
+
+    def start(role, *arguments, **options):
+        made.append(RoleProcess(tmp_path / f"{role}{len(made)}.log", role, *arguments, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def closing():
+    with contextlib.ExitStack() as stack:
+        yield lambda one: stack.enter_context(contextlib.closing(one))
+
+
+@pytest.fixture
+def url(postgres):
+    made = postgres.fresh()
+    yield made
+    postgres.drop(made)
+
+
+@pytest.fixture
+def port():
+    """`port()` is `HOST:PORT` that nobody else is given until the test ends."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: f"127.0.0.1:{port_of(stack.enter_context(reserved()))}"
+
+
+def broker_at(mqtt, data, *more, health="127.0.0.1:0"):
+    return ("broker", "--mqtt", mqtt, "--ws=127.0.0.1:0", "--metrics", health, "--data", str(data), *more)
+
+
+def webapi_of(mqtt, data, *more, http="127.0.0.1:0"):
+    return ("webapi", "--http", http, "--relay", f"mqtt://{mqtt}", "--data", str(data), *more)
+
+
+def status(address, path):
+    answer = httpx2.get(f"http://{address}{path}", timeout=60)
+    return answer.status_code, answer.json()
+
+
+def waits(person, after=0):
+    """A long poll under way; called, it gives what it brought."""
+    brought = []
+
+    def poll():
+        answer = person.http.get("/sync", params={"after": after, "wait": 60})
+        brought.extend(answer.json()["items"])
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+
+    def end():
+        thread.join(90)
+        return brought
+
+    return end
+
+
+def test_a_broker_with_a_standby_and_two_web_processes_on_postgresql(run, closing, tmp_path, url, port):
+    mqtt, health = port(), port()
+    shared = ("--database-url", url, "--keys-file", str(tmp_path / "keys" / "keys.json"))
+    first = run(*broker_at(mqtt, tmp_path / "b1", *shared)).await_ready()
+    standby = run(*broker_at(mqtt, tmp_path / "b2", *shared, health=health))
+    one, other = [run(*webapi_of(mqtt, tmp_path / f"w{n}", *shared)) for n in (1, 2)]
+    wait_for(lambda: HELD in standby.log.read_text(), "the standby to stand by")
+    assert status(first.bound["health"], "/readyz") == (200, {"ready": True})
+    assert status(health, "/healthz") == (200, {"ok": True})
+    assert status(health, "/readyz") == (503, {"ready": False, "detail": "standby"})
+
+    # Sign up at one, log in at the other, send at one, long poll at the other, and MQTT at the broker.
+    api, its = (f"{web.await_ready().url()}/v1" for web in (one, other))
+    alice, bob, elsewhere = (
+        closing(Person(*who)) for who in ((api, "alice"), (api, "bob"), (its, "bob", "pad"))
+    )
+    assert elsewhere.session["mqtt"]["tcp"] == f"mqtt://{mqtt}"
+    secret, number = bob.secret("cli"), first.port("mqtt")
+    device = closing(Plain(number, "bob:cli", secret, clean=False)).connect()
+    device.subscribe("pabal/v1/inbox/bob")
+    news = waits(elsewhere)
+    assert alice.send("bob", "one", id="1").status_code == 201
+    assert [item["text"] for item in news()] == ["one"]
+    wait_for(lambda: device.seqs("bob") == [1])
+
+    # One web process and the broker are gone at once; the standby takes over, and the other web process goes on.
+    one.kill()
+    first.kill()
+    killed = time.monotonic()
+    standby.await_ready()
+    # On an idle machine it is well below five.
+    assert time.monotonic() - killed < 30
+    assert status(health, "/readyz") == (200, {"ready": True})
+    alice = closing(Person(its, "alice"))
+    wait_for(lambda: alice.send("bob", "one", id="1").status_code == 200, "the web process to find it")
+    assert alice.send("bob", "two", id="2").json()["message_id"] == 2
+    again = closing(Plain(number, "bob:cli", secret, clean=False)).connect()
+    assert again.session_present
+    wait_for(lambda: again.seqs("bob")[-1:] == [2])
+    assert (other.stop(), standby.stop()) == (0, 0)
+    assert "Traceback" not in standby.log.read_text() + other.log.read_text()
+    engine = open_engine(url, read_only=True)
+    assert [finding for finding in maintenance.check(engine) if finding.breaches] == []
+    engine.dispose()
+
+
+def test_on_one_sqlite_folder_a_broker_and_a_web_process_work_and_no_second_broker(
+    run, closing, tmp_path, port
+):
+    data, mqtt, http = tmp_path / "data", port(), port()
+    broker = run(*broker_at(mqtt, data)).await_ready()
+    refused = run(*broker_at("127.0.0.1:0", data))
+    assert refused.process.wait(60) == 1
+    said = refused.log.read_text()
+    assert f"error: a server with pid {broker.process.pid} already uses {data}" in said
+    assert said.count("\n") == 1
+    assert broker.stop() == 0
+
+    # Without its broker it starts, is not ready, and says so once.
+    web = run(*webapi_of(mqtt, data, http=http))
+    wait_for(lambda: "the broker cannot be reached" in web.log.read_text())
+    assert status(http, "/healthz") == (200, {"ok": True})
+    code, problem = status(http, "/readyz")
+    assert (code, problem["detail"]) == (503, "the relay cannot be reached")
+    broker = run(*broker_at(mqtt, data)).await_ready()
+    web.await_ready()
+    assert web.log.read_text().count("cannot be reached") == 1
+    alice = closing(Person(f"http://{http}/v1", "alice"))
+    assert alice.send("alice", "a note").status_code == 201
+    # Whichever of them goes first.
+    assert broker.stop() == 0
+    assert web.stop() == 0
+
+
+def test_a_web_process_of_another_secret_is_not_let_in(run, tmp_path, port):
+    mqtt = port()
+    broker = run(*broker_at(mqtt, tmp_path)).await_ready()
+    stranger = run(*webapi_of(mqtt, tmp_path), environment={"PABAL_SERVICE_SECRET": "another secret for it"})
+    wait_for(lambda: "refused the webapi's credential" in stranger.log.read_text())
+    assert stranger.stop() == 0
+    assert broker.stop() == 0
