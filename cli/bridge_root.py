@@ -17,6 +17,9 @@ from broker.external.errors import LinkError, Refused
 from cli import backplane
 from cli.errors import CliError, SettingsError
 from cli.external_exposition import ExternalFigure
+from cli.push_exposition import PushFigure
+from cli.push_services import push_services
+from cli.pushing import BrokerWakes, PushNumbers, start_beside
 from cli.roles import running, storage
 from cli.roles.committing import Committing
 from cli.roles.health import that
@@ -57,8 +60,10 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
         if held is None:
             return
         accounts = await role.open_accounts(held.patience_s)
-        bridge, broker = await _start(settings, where, accounts, held.lease, tasks)
+        bridge, broker, pushes = await _start(settings, where, accounts, held.lease, tasks)
         role.watch.expose(ExternalFigure(broker, bridge.relay.figures))
+        if pushes is not None:
+            role.watch.expose(PushFigure(pushes))
         role.need(held.lease, accounts)
         role.health.require(that(lambda: broker.connected, f"{where} does not answer"))
         await probe.warn_if_open(where)
@@ -71,7 +76,7 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
 
 async def _start(
     settings: Settings, where: Endpoint, accounts: Accounts, lease: Lease, stack: contextlib.AsyncExitStack
-) -> tuple[Bridge, ExternalBroker]:
+) -> tuple[Bridge, ExternalBroker, PushNumbers | None]:
     """Both, or neither. Left in the opposite order: the bridge drains while the broker is still there to be told.
 
     Raises: CliError if the broker does not let the bridge in after all.
@@ -80,7 +85,9 @@ async def _start(
     stack.callback(plane.stop)
     authenticator = AccountAuthenticator(accounts, FailedLogins(enabled=False))
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease, plane)
+    wakes = BrokerWakes() if settings.push == "embedded" else None
+    services = push_services(settings, wakes)
+    bridge = storage.make_bridge(settings, lease, plane, services)
     broker = ExternalBroker(
         where,
         inbound=bridge.relay,
@@ -107,7 +114,10 @@ async def _start(
     stack.push_async_callback(broker.drain)
     storage.act_on_changes(bridge, plane)
     stack.callback(plane.stop)
-    return bridge, broker
+    pushes = (
+        None if wakes is None else start_beside(bridge, settings.url, services, wakes, broker.publish, stack)
+    )
+    return bridge, broker, pushes
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import contextlib
 
 from cli import backplane, tls
 from cli.exposition import Figure
+from cli.push_exposition import PushFigure
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE, secret_of
@@ -37,6 +38,8 @@ async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, sto
         accounts = await role.open_accounts(held.patience_s)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks)
         role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
+        if core.pushes is not None:
+            role.watch.expose(PushFigure(core.pushes))
         role.need(held.lease, accounts)
         bound = dict(core.bound)
         if role.watch.address is not None:

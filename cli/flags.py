@@ -11,6 +11,12 @@ from cli.settings import Settings
 
 DATABASE = ("data", "database_url", "database_url_file")
 KEYS = ("keys_file", "access_token_seconds")
+# What push services are made from.
+PUSH = (
+    "push_private_endpoints", "push_ca", "push_webhook_secret", "push_webhook_secret_file", "vapid_key_file",
+    "vapid_subject", "fcm_service_account", "fcm_url", "fcm_token_url", "apns_key", "apns_key_id", "apns_team_id",
+    "apns_topic", "apns_url",
+)  # fmt: skip
 # What only some of the roles have to do with.
 _OF_WEBAPI = frozenset(
     {

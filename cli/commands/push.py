@@ -1,30 +1,9 @@
 """`pabal push`: pushes from a process of their own."""
 
 from cli import logs, output, push_role
-from cli.flags import Flags, with_settings
+from cli.flags import PUSH, Flags, with_settings
 
-SETTINGS = (
-    "data",
-    "database_url",
-    "database_url_file",
-    "metrics",
-    "push_private_endpoints",
-    "push_ca",
-    "push_webhook_secret",
-    "push_webhook_secret_file",
-    "vapid_key_file",
-    "vapid_subject",
-    "fcm_service_account",
-    "fcm_url",
-    "fcm_token_url",
-    "apns_key",
-    "apns_key_id",
-    "apns_team_id",
-    "apns_topic",
-    "apns_url",
-    "log_level",
-    "log_format",
-)
+SETTINGS = ("data", "database_url", "database_url_file", "metrics", *PUSH, "log_level", "log_format")
 
 
 @with_settings(*SETTINGS)

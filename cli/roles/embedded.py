@@ -18,10 +18,9 @@ from broker.settings import BrokerSettings
 from cli import backplane, loop, sockets, tls
 from cli.errors import CliError, SettingsError
 from cli.push_services import push_services
-from cli.pushing import BrokerWakes, Pushing, PushNumbers, PushThread
+from cli.pushing import BrokerWakes, PushNumbers, start_beside
 from cli.roles import announced, storage
 from cli.settings import Address, Settings
-from push.build import PushServices
 
 
 class Embedded(NamedTuple):
@@ -87,25 +86,10 @@ async def start(
     storage.act_on_changes(bridge, plane)
     plane.speak(bridge.generation, announced.says(settings, broker, bound["mqtt"], bound["ws"]))
     stack.callback(plane.stop)
-    pushes = None if wakes is None else _start_pushes(settings, bridge, broker, pushed_by, wakes, stack)
+    pushes = (
+        None if wakes is None else start_beside(bridge, settings.url, pushed_by, wakes, broker.publish, stack)
+    )
     return Embedded(broker, bridge, bound, plane, pushes)
-
-
-def _start_pushes(
-    settings: Settings,
-    bridge: Bridge,
-    broker: PabalBroker,
-    services: PushServices,
-    wakes: BrokerWakes,
-    stack: contextlib.AsyncExitStack,
-) -> PushNumbers:
-    """In a thread; it stops before the bridge and the broker do."""
-    wakes.open(broker.publish)
-    thread = PushThread(lambda: Pushing(settings.url, services))
-    thread.start()
-    stack.push_async_callback(thread.stop)
-    bridge.on_pushed(thread.wake)
-    return thread.numbers
 
 
 def _broker_settings(settings: Settings) -> BrokerSettings:
