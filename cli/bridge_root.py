@@ -8,6 +8,7 @@ from dataclasses import replace
 from bridge.accounts.authenticator import AccountAuthenticator
 from bridge.accounts.failures import FailedLogins
 from bridge.accounts.service import Accounts
+from bridge.backplane.plane import Plane
 from bridge.build import Bridge
 from bridge.store.lease import Lease
 from broker.external import probe
@@ -20,6 +21,7 @@ from cli.external_exposition import ExternalFigure
 from cli.push_exposition import PushFigure
 from cli.push_services import push_services
 from cli.pushing import BrokerWakes, PushNumbers, start_beside
+from cli.redis_exposition import RedisFigure
 from cli.roles import running, storage
 from cli.roles.committing import Committing
 from cli.roles.health import that
@@ -60,10 +62,12 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
         if held is None:
             return
         accounts = await role.open_accounts(held.patience_s)
-        bridge, broker, pushes = await _start(settings, where, accounts, held.lease, tasks)
+        bridge, broker, plane, pushes = await _start(settings, where, accounts, held.lease, tasks)
         role.watch.expose(ExternalFigure(broker, bridge.relay.figures))
         if pushes is not None:
             role.watch.expose(PushFigure(pushes))
+        if plane.figures is not None:
+            role.watch.expose(RedisFigure(plane.figures))
         role.need(held.lease, accounts)
         role.health.require(that(lambda: broker.connected, f"{where} does not answer"))
         await probe.warn_if_open(where)
@@ -76,7 +80,7 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
 
 async def _start(
     settings: Settings, where: Endpoint, accounts: Accounts, lease: Lease, stack: contextlib.AsyncExitStack
-) -> tuple[Bridge, ExternalBroker, PushNumbers | None]:
+) -> tuple[Bridge, ExternalBroker, Plane, PushNumbers | None]:
     """Both, or neither. Left in the opposite order: the bridge drains while the broker is still there to be told.
 
     Raises: CliError if the broker does not let the bridge in after all.
@@ -113,11 +117,13 @@ async def _start(
     stack.push_async_callback(bridge.stop)
     stack.push_async_callback(broker.drain)
     storage.act_on_changes(bridge, plane)
-    stack.callback(plane.stop)
+    # Another broker is not ours to send clients to: webapi has its address.
+    plane.speak(bridge.generation)
+    stack.push_async_callback(asyncio.to_thread, plane.stop)
     pushes = (
         None if wakes is None else start_beside(bridge, settings.url, services, wakes, broker.publish, stack)
     )
-    return bridge, broker, pushes
+    return bridge, broker, plane, pushes
 
 
 @contextlib.contextmanager

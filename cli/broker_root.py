@@ -9,6 +9,7 @@ import contextlib
 from cli import backplane, tls
 from cli.exposition import Figure
 from cli.push_exposition import PushFigure
+from cli.redis_exposition import RedisFigure
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE, secret_of
@@ -31,6 +32,7 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
     await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
+    await asyncio.to_thread(backplane.check, settings)
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
         if held is None:
             return
@@ -40,6 +42,8 @@ async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, sto
         role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
         if core.pushes is not None:
             role.watch.expose(PushFigure(core.pushes))
+        if core.plane.figures is not None:
+            role.watch.expose(RedisFigure(core.plane.figures))
         role.need(held.lease, accounts)
         bound = dict(core.bound)
         if role.watch.address is not None:

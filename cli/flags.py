@@ -20,7 +20,7 @@ PUSH = (
 # What only some of the roles have to do with.
 _OF_WEBAPI = frozenset(
     {
-        "http", "relay", "relay_ca", "public_mqtt", "public_ws", "signups_per_hour", "refresh_token_days",
+        "http", "relay", "relay_ca", "signups_per_hour", "refresh_token_days",
         "cors_origins", "web_threads", "web_waits", "web_connections", "proxies",
     }
 )  # fmt: skip

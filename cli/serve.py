@@ -11,6 +11,7 @@ from cli import backplane, sockets, tls
 from cli.errors import CliError
 from cli.exposition import Figure
 from cli.push_exposition import PushFigure
+from cli.redis_exposition import RedisFigure
 from cli.roles import embedded, running, storage, web
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE
@@ -34,6 +35,7 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
     await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
+    await asyncio.to_thread(backplane.check, settings)
     # Left in the opposite order: the web process first, because it asks the relay.
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
         if held is None:
@@ -46,6 +48,8 @@ async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Ev
         role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
         if core.pushes is not None:
             role.watch.expose(PushFigure(core.pushes))
+        if core.plane.figures is not None:
+            role.watch.expose(RedisFigure(core.plane.figures))
         role.need(held.lease, accounts)
         child = web.supervised(settings, http, core.bound["mqtt"], core.bound["ws"], secret)
         tasks.push_async_callback(child.stop)

@@ -192,6 +192,16 @@ def test_a_broker_that_stops_is_not_listed_any_longer_and_one_that_was_killed_so
     web.stop()
 
 
+def test_behind_another_broker_there_is_none_of_ours_to_be_listed(server):
+    relay, web = planes(server, 2)
+    relay.mirror.changed("alice", "online")
+    relay.speak(1)
+    until(lambda: web.states(["alice"]) == {"alice": "online"})
+    assert list(web.brokers()) == []
+    relay.stop()
+    web.stop()
+
+
 def test_without_redis_nothing_is_heard_and_nothing_known():
     plane, ears = NullPlane(), Ears()
     ears.listen(plane)

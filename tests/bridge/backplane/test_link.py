@@ -24,7 +24,7 @@ def test_a_call_is_answered_and_counted(link):
 
 
 def test_nothing_is_connected_before_the_first_call(own):
-    own.stop()
+    own.kill()
     link_to(own).close()
 
 
@@ -123,7 +123,7 @@ def test_a_unix_socket_is_a_way_in(tmp_path):
     link = Link(RedisAddress.parse(f"unix://{path}"), timeout_s=10)
     assert answers(link)
     link.close()
-    server.stop()
+    server.close()
 
 
 def test_a_numbered_database_is_used(server):
