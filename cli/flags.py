@@ -11,11 +11,11 @@ from cli.settings import Settings
 
 DATABASE = ("data", "database_url", "database_url_file")
 KEYS = ("keys_file", "access_token_seconds")
-# Of whoever has pushes sent.
+# What push services are made from.
 PUSH = (
-    "push_private_endpoints", "push_ca", "push_webhook_secret", "push_webhook_secret_file", "vapid_subject",
-    "fcm_service_account", "fcm_url", "fcm_token_url",
-    "apns_key", "apns_key_id", "apns_team_id", "apns_topic", "apns_url",
+    "push_private_endpoints", "push_ca", "push_webhook_secret", "push_webhook_secret_file", "vapid_key_file",
+    "vapid_subject", "fcm_service_account", "fcm_url", "fcm_token_url", "apns_key", "apns_key_id", "apns_team_id",
+    "apns_topic", "apns_url",
 )  # fmt: skip
 # What only some of the roles have to do with.
 _OF_WEBAPI = frozenset(
@@ -29,10 +29,10 @@ WEBAPI = (
     "data", "http", "web_metrics", "relay", "relay_ca", "service_secret", "service_secret_file", "service_name",
     "mqtt_url", "mqtt_url_file", "mqtt_client_id", "mqtt_hook_secret", "mqtt_hook_secret_file", "keys_file",
     "database_url", "database_url_file", "redis_url", "redis_url_file", "public_mqtt", "public_ws",
+    "push", "vapid_key_file", "fcm_service_account", "apns_key", "apns_key_id", "apns_team_id", "apns_topic",
     "rate_limits", "request_rate", "request_burst", "login_failures_per_minute", "signups_per_hour",
     "access_token_seconds", "refresh_token_days", "max_packet_bytes", "cors_origins", "web_threads", "web_waits",
-    "web_connections", "proxies", "push", "fcm_service_account", "apns_key", "apns_key_id", "apns_team_id",
-    "apns_topic", "log_level", "log_format", "trace_rate", "trace_every", "otel_endpoint",
+    "web_connections", "proxies", "log_level", "log_format", "trace_rate", "trace_every", "otel_endpoint",
 )  # fmt: skip
 # And what is only for `pabal bridge`.
 _OF_BRIDGE = frozenset({"mqtt_url", "mqtt_url_file", "mqtt_ca", "mqtt_client_id"})
@@ -77,6 +77,7 @@ _METAVAR = {
     "push_ca": "FILE",
     "push_webhook_secret": "SECRET",
     "push_webhook_secret_file": "FILE",
+    "vapid_key_file": "FILE",
     "vapid_subject": "URL",
     "fcm_service_account": "FILE",
     "fcm_url": "URL",

@@ -14,9 +14,10 @@ from webapi.settings import PushOffer
 def push_settings(settings: Settings) -> PushSettings:
     secret = settings.push_webhook_secret
     return PushSettings(
-        folder=settings.keys.parent,
+        folder=settings.data,
         private_endpoints=tuple(settings.push_private_endpoints),
         ca=settings.push_ca,
+        vapid_key_file=settings.vapid_key_file,
         vapid_subject=settings.vapid_subject,
         fcm_service_account=settings.fcm_service_account,
         fcm_url=settings.fcm_url,
@@ -39,7 +40,9 @@ def push_services(settings: Settings, wakes: Wakes | None = None) -> PushService
 def push_offer(settings: Settings) -> PushOffer:
     """What clients are told. Raises: KeyFileError for the VAPID key."""
     services = offered(push_settings(settings), mqtt=settings.push == "embedded")
-    return PushOffer(tuple(services), vapid.public_text(vapid.open_key(settings.keys.parent)))
+    return PushOffer(
+        tuple(services), vapid.public_text(vapid.open_key(settings.data, settings.vapid_key_file))
+    )
 
 
 @contextlib.contextmanager

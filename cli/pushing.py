@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from bridge.build import Bridge
 from bridge.push.figures import PushFigures
 from bridge.push.worker import Worker
 from bridge.store.push_store import Depth, PushStore
@@ -178,3 +179,22 @@ class BrokerWakes:
             self._loop.call_soon_threadsafe(self._publish, topics.down(user, device), message, 1)
         except RuntimeError:
             raise Unavailable("the broker is gone") from None
+
+
+def start_beside(
+    bridge: Bridge,
+    url: str,
+    services: PushServices,
+    wakes: BrokerWakes,
+    publish: Callable[[str, bytes, int], None],
+    stack: contextlib.AsyncExitStack,
+) -> PushNumbers:
+    """A thread that sends what this bridge commits, and devices are woken by `publish`. It ends before what is in
+    `stack` by now.
+    """
+    wakes.open(publish)
+    thread = PushThread(lambda: Pushing(url, services))
+    thread.start()
+    stack.push_async_callback(thread.stop)
+    bridge.on_pushed(thread.wake)
+    return thread.numbers

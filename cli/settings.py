@@ -410,6 +410,11 @@ class Settings(BaseSettings):
         "whsec_ and the base64 of 24 to 64 bytes",
     )
     push_webhook_secret_file: OptionalFile = _secret_file("push_webhook_secret")
+    vapid_key_file: OptionalFile = _setting(
+        None,
+        "The key that browsers subscribe with, the same for all processes; without it, vapid.pem in the data folder.",
+        "a file in a folder",
+    )
     vapid_subject: str = _setting(
         "mailto:postmaster@localhost",
         "How the push services of browsers reach you; Apple's wants a real one.",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from bridge.build import Bridge
 from cli.push_services import push_services
-from cli.pushing import BrokerWakes, Pushing, PushNumbers, PushThread
+from cli.pushing import BrokerWakes, PushNumbers, start_beside
 from cli.settings import Settings
 
 
@@ -26,9 +26,4 @@ class Pushes:
         """
         if self._wakes is None:
             return None
-        self._wakes.open(publish)
-        thread = PushThread(lambda: Pushing(self._url, self.services))
-        thread.start()
-        stack.push_async_callback(thread.stop)
-        bridge.on_pushed(thread.wake)
-        return thread.numbers
+        return start_beside(bridge, self._url, self.services, self._wakes, publish, stack)
