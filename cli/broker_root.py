@@ -8,7 +8,7 @@ import contextlib
 
 from cli import backplane, tls
 from cli.exposition import Figure
-from cli.redis_exposition import RedisFigure
+from cli.redis_exposition import with_redis
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE, secret_of
@@ -38,9 +38,7 @@ async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, sto
         embedded.check_ports(settings, held.patience_s)
         accounts = await role.open_accounts(held.patience_s)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks)
-        role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
-        if core.plane.figures is not None:
-            role.watch.expose(RedisFigure(core.plane.figures))
+        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
         role.need(held.lease, accounts)
         bound = dict(core.bound)
         if role.watch.address is not None:

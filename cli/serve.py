@@ -10,7 +10,7 @@ import secrets
 from cli import backplane, sockets, tls
 from cli.errors import CliError
 from cli.exposition import Figure
-from cli.redis_exposition import RedisFigure
+from cli.redis_exposition import with_redis
 from cli.roles import embedded, running, storage, web
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE
@@ -44,9 +44,7 @@ async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Ev
         accounts = await role.open_accounts(held.patience_s)
         secret = _service_secret(settings)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks)
-        role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
-        if core.plane.figures is not None:
-            role.watch.expose(RedisFigure(core.plane.figures))
+        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
         role.need(held.lease, accounts)
         child = web.supervised(settings, http, core.bound["mqtt"], core.bound["ws"], secret)
         tasks.push_async_callback(child.stop)
