@@ -29,7 +29,14 @@ WITNESS_FILE = "epoch.json"
 MIN_SECRET = 16
 FILE_SUFFIX = "_file"
 # Each of them may stand in a file that a setting of this name and `_file` names.
-SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url", "mqtt_hook_secret", "push_webhook_secret")
+SECRETS = (
+    "database_url",
+    "redis_url",
+    "service_secret",
+    "mqtt_url",
+    "mqtt_hook_secret",
+    "push_webhook_secret",
+)
 _BASE_URL = r"^https?://[^/\s@]+\S*$"
 _APPLE_ID = r"^[A-Z0-9]{10}$"
 
