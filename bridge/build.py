@@ -37,6 +37,7 @@ from bridge.store.read_store import ReadStore
 from bridge.store.relay_store import RelayStore
 from bridge.store.retention import DAY_MS, Retention
 from bridge.store.writer import Writer
+from bridge.tracing import NO_TRACING, Tracing
 from bridge.witness import Seen, Witness, restored
 from pabal.presence import Roster
 from pabal.ratelimit import RateLimiter
@@ -77,6 +78,7 @@ class Bridge:
         readers: int = READERS,
         faults: Faults = NO_FAULTS,
         timers: Timers | None = None,
+        tracing: Tracing = NO_TRACING,
         bell: Bell = NULL_BELL,
         mirror: Mirror = NULL_MIRROR,
     ) -> None:
@@ -133,6 +135,7 @@ class Bridge:
             on_lost=self._lost.set,
             faults=faults,
             live=self.live,
+            tracing=tracing,
             bell=bell,
         )
         self.inbox = Inbox(self.reads, self._executor)

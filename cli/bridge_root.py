@@ -18,7 +18,7 @@ from broker.external.errors import LinkError, Refused
 from cli import backplane
 from cli.errors import CliError, SettingsError
 from cli.external_exposition import ExternalFigure
-from cli.redis_exposition import RedisFigure
+from cli.redis_exposition import with_redis
 from cli.roles import running, storage
 from cli.roles.committing import Committing
 from cli.roles.health import that
@@ -60,9 +60,7 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
             return
         accounts = await role.open_accounts(held.patience_s)
         bridge, broker, plane = await _start(settings, where, accounts, held.lease, tasks)
-        role.watch.expose(ExternalFigure(broker, bridge.relay.figures))
-        if plane.figures is not None:
-            role.watch.expose(RedisFigure(plane.figures))
+        role.watch.expose(with_redis(ExternalFigure(broker, bridge.relay.figures), plane.figures))
         role.need(held.lease, accounts)
         role.health.require(that(lambda: broker.connected, f"{where} does not answer"))
         await probe.warn_if_open(where)

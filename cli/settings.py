@@ -224,6 +224,11 @@ class Settings(BaseSettings):
     metrics: OptionalAddress = _setting(
         Address("127.0.0.1", 9108), "Where Prometheus reads /metrics; off: nowhere.", f"off, or {ADDRESS}"
     )
+    web_metrics: OptionalAddress = _setting(
+        Address("127.0.0.1", 9109),
+        "Where Prometheus reads those of the web process; off: nowhere.",
+        f"off, or {ADDRESS}",
+    )
     public_mqtt: str | None = _setting(
         None,
         "MQTT address that clients are told, where it is not the one listened on.",
@@ -365,6 +370,24 @@ class Settings(BaseSettings):
         "info", "How much is logged.", "one of debug, info, warning, error"
     )
     log_format: Literal["text", "json"] = _setting("text", "How the log is written.", "text or json")
+    trace_rate: int = _number(
+        10,
+        "Requests a second that are followed in the log, of those that bring a traceparent.",
+        low=0,
+        high=10_000,
+    )
+    trace_every: int = _number(
+        0,
+        "Of the requests that bring none, every so manieth is given one; 0: none.",
+        low=0,
+        high=1_000_000_000,
+    )
+    otel_endpoint: str | None = _setting(
+        None,
+        "Collector of OpenTelemetry that is sent what is followed; needs pabal[otel].",
+        "http://HOST:PORT or https://HOST:PORT, of OTLP over HTTP",
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+    )
     web_threads: int = _number(96, "Threads that serve the REST API.", low=2, high=1_000)
     web_waits: int = _number(
         64, "Long polls that may wait at the same time; fewer than web_threads.", low=0, high=999

@@ -321,7 +321,7 @@ class ExternalBroker:
 
     # -- bridge.ports.Outbound
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> None:
+    def publish(self, topic: str, payload: bytes, qos: int, trace: str | None = None) -> None:  # noqa: ARG002 -- MQTT 3.1.1
         if self._sending.publish(topic, payload, qos):
             self.figures.published += 1
         else:

@@ -13,6 +13,7 @@ from bridge.accounts.service import Accounts
 from bridge.backplane.plane import Plane
 from bridge.build import Bridge
 from bridge.store.lease import Lease
+from bridge.tracing import NO_TRACING, Tracing
 from broker.build import build_broker
 from broker.server import PabalBroker
 from broker.settings import BrokerSettings
@@ -48,6 +49,7 @@ async def start(
     lease: Lease,
     services: Mapping[str, str],
     stack: contextlib.AsyncExitStack,
+    tracing: Tracing = NO_TRACING,
 ) -> Embedded:
     """Both, or neither. What `stack` gets is left in this order: Redis is told that clients should go elsewhere; the
     bridge drains while the broker can still acknowledge what is committed last; then the broker closes its connections.
@@ -64,7 +66,7 @@ async def start(
     )
     authenticator = AccountAuthenticator(accounts, failures)
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease, plane)
+    bridge = storage.make_bridge(settings, lease, plane, tracing)
     broker = _make_broker(settings, bridge, authenticator, services)
     await bridge.start(broker)
     try:

@@ -11,6 +11,7 @@ from bridge.build import Bridge
 from bridge.store.faults import NO_FAULTS, Armed, Faults
 from bridge.store.lease import Lease
 from bridge.store.retention import Retention
+from bridge.tracing import NO_TRACING, Tracing
 from cli import database
 from cli.errors import CliError, SettingsError
 from cli.settings import Settings
@@ -45,7 +46,7 @@ def tell_of_limits(settings: Settings) -> None:
         logger.warning("rate limits are off (PABAL_RATE_LIMITS=off): anybody may send any amount")
 
 
-def make_bridge(settings: Settings, lease: Lease, plane: Plane) -> Bridge:
+def make_bridge(settings: Settings, lease: Lease, plane: Plane, tracing: Tracing = NO_TRACING) -> Bridge:
     """Not yet started. From here on no other server can commit.
 
     Raises: SchemaError; Unavailable; SettingsError for faults that cannot be read.
@@ -61,6 +62,7 @@ def make_bridge(settings: Settings, lease: Lease, plane: Plane) -> Bridge:
         recall_window_s=settings.recall_seconds,
         readers=settings.reader_connections,
         faults=_faults(),
+        tracing=tracing,
         bell=plane.bell,
         mirror=plane.mirror,
     )
