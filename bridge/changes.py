@@ -3,19 +3,17 @@ where somebody rings.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import NamedTuple
 
+from bridge.outage import Outage
 from bridge.ports import Outbound
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore
 from pabal.errors import Unavailable
 from pabal.ids import DeviceId, UserId
-
-logger = logging.getLogger("pabal.bridge")
 
 POLL_S = 0.25
 
@@ -51,7 +49,7 @@ class ChangePoller:
         self._outbound = outbound
         self._after = 0
         self._task: asyncio.Task[None] | None = None
-        self._complained = False
+        self._outage = Outage("changes cannot be read", "changes are read again")
         self._woken = asyncio.Event()
 
     async def start(self) -> None:
@@ -78,9 +76,9 @@ class ChangePoller:
             try:
                 changes = await loop.run_in_executor(self._readers, self._poll)
             except Unavailable as error:
-                self._complain(error)
+                self._outage.goes_on(error)
             else:
-                self._recover()
+                self._outage.ends()
                 for change in changes:
                     self._act(change)
             with suppress(TimeoutError):
@@ -98,17 +96,6 @@ class ChangePoller:
             self._on_related()
         else:
             self._outbound.kick(change.user, change.device, change.reason, change.credential)
-
-    def _complain(self, error: Unavailable) -> None:
-        """Once: while the database is away it is asked several times a second."""
-        if not self._complained:
-            logger.warning("changes cannot be read: %s; trying again", error)
-        self._complained = True
-
-    def _recover(self) -> None:
-        if self._complained:
-            logger.warning("changes are read again")
-        self._complained = False
 
     def _last(self) -> int:
         with answering(), self._store.snapshot() as snapshot:

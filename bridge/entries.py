@@ -80,7 +80,6 @@ def append(
         state.ordinal += 1
     plan.conversations[conv] = state
     message_id = state.head
-    facts.ordinals[conv, message_id] = state.ordinal
     request_id = command.request_id if first else None
     rows = plan.direct_messages if ids.is_direct(conv) else plan.group_messages
     rows.append(
@@ -102,7 +101,9 @@ def append(
             expires,
         )
     )
-    facts.targets[conv, message_id] = Target(command.user, type_, batch.ts, expires=expires)
+    if facts.looks_back:
+        facts.ordinals[conv, message_id] = state.ordinal
+        facts.targets[conv, message_id] = Target(command.user, type_, batch.ts, expires=expires)
     if target is None:
         plan.reads[conv, command.user] = ReadRow(conv, command.user, message_id, state.ordinal)
     if request_id is not None:

@@ -21,6 +21,7 @@ from bridge.commands import (
     EraseInbox,
     ForgetEvents,
 )
+from bridge.outage import Outage
 from bridge.ports import Outbound
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore, Snapshot
@@ -59,7 +60,9 @@ class Eraser:
         self._events_since = events_since
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._complained = False
+        self._outage = Outage(
+            "deleted accounts cannot be cleared away", "deleted accounts are cleared away again"
+        )
 
     def start(self) -> None:
         """What a server before has left undone is done first."""
@@ -83,10 +86,10 @@ class Eraser:
                     await self._erase(user)
                 await self._forget_events()
             except Unavailable as error:
-                self._complain(error)
+                self._outage.goes_on(error)
                 await asyncio.sleep(AGAIN_S)
                 continue
-            self._complained = False
+            self._outage.ends()
             try:
                 async with asyncio.timeout(ROUND_S):
                     await self._woken.wait()
@@ -129,12 +132,6 @@ class Eraser:
                 return look(snapshot)
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, read)
-
-    def _complain(self, error: Unavailable) -> None:
-        """Once: while the database is away it is asked every second."""
-        if not self._complained:
-            logger.warning("deleted accounts cannot be cleared away: %s; trying again", error)
-        self._complained = True
 
 
 def windows(head: int) -> Iterator[int]:

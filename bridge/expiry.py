@@ -5,18 +5,16 @@ that an expiry is an entry: ordered, synced and on disk. What became due while n
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
 from bridge.commands import Command, ExpireMessage
+from bridge.outage import Outage
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore
 from pabal.errors import Unavailable
 from pabal.ids import ConvId, DeviceId, UserId
-
-logger = logging.getLogger("pabal.bridge")
 
 POLL_S = 0.5
 # Of each kind of conversation in one round; requests find room in the same batches.
@@ -38,7 +36,9 @@ class Sweeper:
         self._readers = readers
         self._gate = gate
         self._task: asyncio.Task[None] | None = None
-        self._complained = False
+        self._outage = Outage(
+            "messages whose time is over cannot be swept", "messages whose time is over are swept again"
+        )
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -53,10 +53,10 @@ class Sweeper:
             try:
                 swept = await self.sweep()
             except Unavailable as error:
-                self._complain(error)
+                self._outage.goes_on(error)
                 swept = 0
             else:
-                self._recover()
+                self._outage.ends()
             if swept < ROUND:
                 await asyncio.sleep(POLL_S)
 
@@ -81,14 +81,3 @@ class Sweeper:
             ExpireMessage(UserId(sender), NO_DEVICE, None, ConvId(conv), "", "recalled", message_id)
             for conv, message_id, sender in found
         ]
-
-    def _complain(self, error: Unavailable) -> None:
-        """Once: while the database is away it is asked several times a second."""
-        if not self._complained:
-            logger.warning("messages whose time is over cannot be swept: %s; trying again", error)
-        self._complained = True
-
-    def _recover(self) -> None:
-        if self._complained:
-            logger.warning("messages whose time is over are swept again")
-        self._complained = False

@@ -5,7 +5,6 @@ a crash: whoever was shown as online before a restart is suspect, and has a whil
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Protocol
 from bridge.backplane.mirror import NULL_MIRROR, Mirror
 from bridge.commands import Command, SavePresence
 from bridge.figures import Figures
+from bridge.outage import Outage
 from bridge.ports import Outbound
 from bridge.store.failures import answering
 from bridge.store.read_store import ReadStore
@@ -21,8 +21,6 @@ from pabal import topics
 from pabal.errors import BadRequest, Unavailable
 from pabal.ids import DeviceId, UserId
 from pabal.presence import GRACE_S, Change, Roster, payload_of, read_status
-
-logger = logging.getLogger("pabal.bridge")
 
 FLUSH_S = 1.0
 # How long a database that does not answer is waited for at the end.
@@ -95,7 +93,9 @@ class PresenceDesk:
         self._here: dict[_Whose, float] = {}
         self._unwritten: dict[UserId, str] = {}
         self._seen: dict[_Whose, int] = {}
-        self._complained = False
+        self._outage = Outage(
+            "who is online could not be written down", "who is online is written down again"
+        )
         self._flushing = asyncio.Lock()
 
     async def start(self, outbound: Outbound) -> None:
@@ -250,10 +250,8 @@ class PresenceDesk:
         try:
             await self._relay.commit(command)
         except Unavailable as error:
-            if not self._complained:
-                logger.warning("who is online could not be written down: %s; trying again", error)
-            self._complained = True
+            self._outage.goes_on(error)
             self._unwritten = {**unwritten, **self._unwritten}
             self._seen = {**seen, **self._seen}
         else:
-            self._complained = False
+            self._outage.ends()

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from bridge.commands import Command, MarkDelivered
+from bridge.outage import Outage
 from bridge.ports import Outbound
 from bridge.receipt_rules import Circle, told
 from bridge.store.failures import answering
@@ -77,7 +78,7 @@ class Receipts:
         self._marks: Coalescer[Key] = Coalescer(every_s)
         self._step_s = min(STEP_S, every_s)
         self._caught_up = False
-        self._complained = False
+        self._outage = Outage("receipts wait", "receipts go on")
         self._failed = False
         self._something = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -114,7 +115,8 @@ class Receipts:
                 await self._something.wait()
             await self._guarded(self._write_down(commit))
             is_more = await self._guarded(self._tell(outbound))
-            self._recover()
+            if not self._failed:
+                self._outage.ends()
             await asyncio.sleep(min(NEXT_STEP_S, self._step_s) if is_more else self._step_s)
 
     async def _guarded(self, step: Awaitable[bool]) -> bool:
@@ -124,23 +126,13 @@ class Receipts:
         try:
             return await step
         except PabalError as error:
-            self._complain(error)
+            self._failed = True
+            self._outage.goes_on(error)
             await asyncio.sleep(RETRY_S)
         except Exception:
             logger.exception("a step of telling receipts failed")
             await asyncio.sleep(RETRY_S)
         return False
-
-    def _complain(self, error: PabalError) -> None:
-        """Once: while the database is away it is asked again and again."""
-        if not self._complained:
-            logger.warning("receipts wait: %s; trying again", error)
-        self._complained = self._failed = True
-
-    def _recover(self) -> None:
-        if self._complained and not self._failed:
-            logger.warning("receipts go on")
-            self._complained = False
 
     async def _catch_up(self) -> bool:
         for user, seq in await self._read(self._store.behind):

@@ -16,7 +16,7 @@ from pabal.ids import ConvId, UserId
 def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Facts:
     """Locks the conversations first, sorted; everything else is looked up under that lock."""
     loader = _Loader(connection, sql)
-    facts = Facts()
+    facts = Facts(looks_back=keys.looks_back)
     load_invites(sql.group, loader.each, facts, keys)
     loader.conversations(facts, keys)
     loader.known(facts, keys)
