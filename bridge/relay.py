@@ -464,7 +464,11 @@ class Relay:
 
     def _reply_down(self, topic: str, form: Format, trace: str | None, as_json: bytes) -> None:
         payload = as_json if form is Format.JSON else codec.to_msgpack(as_json)
-        if self._outbound is not None:
+        if self._outbound is None:
+            return
+        if trace is None:
+            self._outbound.publish(topic, payload, 1)
+        else:
             self._outbound.publish(topic, payload, 1, trace)
 
     def _reply_service(self, topic: str, ref: str, as_json: bytes) -> None:

@@ -11,6 +11,7 @@ from bridge.accounts.service import Accounts
 from bridge.backplane.plane import Plane
 from bridge.build import Bridge
 from bridge.store.lease import Lease
+from bridge.tracing import Tracing
 from broker.external import probe
 from broker.external.adapter import ExternalBroker, Options
 from broker.external.endpoint import Endpoint, parse
@@ -22,6 +23,8 @@ from cli.redis_exposition import with_redis
 from cli.roles import running, storage
 from cli.roles.committing import Committing
 from cli.roles.health import that
+from cli.roles.tracing import check as check_tracing
+from cli.roles.tracing import make_tracing
 from cli.settings import Address, Settings
 
 
@@ -31,6 +34,7 @@ def run(settings: Settings) -> None:
     Raises: CliError, in one line, for what stops the start; SettingsError where a setting is missing or wrong.
     """
     where = endpoint_of(settings)
+    check_tracing(settings)
     running.run(lambda stack, stop: _run(settings, where, stack, stop))
 
 
@@ -59,7 +63,9 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
         if held is None:
             return
         accounts = await role.open_accounts(held.patience_s)
-        bridge, broker, plane = await _start(settings, where, accounts, held.lease, tasks)
+        bridge, broker, plane = await _start(
+            settings, where, accounts, held.lease, make_tracing(settings, "pabal-bridge", stack), tasks
+        )
         role.watch.expose(with_redis(ExternalFigure(broker, bridge.relay.figures), plane.figures))
         role.need(held.lease, accounts)
         role.health.require(that(lambda: broker.connected, f"{where} does not answer"))
@@ -72,7 +78,12 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
 
 
 async def _start(
-    settings: Settings, where: Endpoint, accounts: Accounts, lease: Lease, stack: contextlib.AsyncExitStack
+    settings: Settings,
+    where: Endpoint,
+    accounts: Accounts,
+    lease: Lease,
+    tracing: Tracing,
+    stack: contextlib.AsyncExitStack,
 ) -> tuple[Bridge, ExternalBroker, Plane]:
     """Both, or neither. Left in the opposite order: the bridge drains while the broker is still there to be told.
 
@@ -82,7 +93,7 @@ async def _start(
     stack.callback(plane.stop)
     authenticator = AccountAuthenticator(accounts, FailedLogins(enabled=False))
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease, plane)
+    bridge = storage.make_bridge(settings, lease, plane, tracing)
     broker = ExternalBroker(
         where,
         inbound=bridge.relay,

@@ -15,7 +15,10 @@ from bridge.backplane.admission import look_at
 from bridge.store import maintenance, schema
 from bridge.store.engine import opened
 from bridge.store.unusable import UnusableDatabase
+from broker.external import probe as external
+from broker.external.errors import LinkError
 from cli import folder, otel, probe, sockets, times
+from cli.bridge_root import endpoint_of
 from cli.errors import CliError, SettingsError
 from cli.flags import Flags
 from cli.relay_url import relay_of
@@ -45,6 +48,7 @@ class Role(NamedTuple):
     ports: tuple[str, ...]
     shares_secret: bool = False
     asks_relay: bool = False
+    bridges: bool = False
     signs: bool = True
     makes: bool = True
 
@@ -54,7 +58,7 @@ ROLES = {
     "serve": Role(("mqtt", "ws", "http", "mqtts", "wss")),
     "broker": Role((*_BROKER_PORTS, "metrics"), shares_secret=True),
     "webapi": Role(("http", "web_metrics"), shares_secret=True, asks_relay=True, makes=False),
-    "bridge": Role(("metrics",), shares_secret=True),
+    "bridge": Role(("metrics",), bridges=True),
     "push": Role(("metrics",), signs=False, makes=False),
 }
 
@@ -85,6 +89,8 @@ def examine(flags: Flags, name: str = "serve") -> list[Finding]:
     findings.append(_clock())
     if role.asks_relay:
         findings.append(_relay(settings))
+    if role.bridges:
+        findings.append(_mqtt_broker(settings))
     findings.extend(_ports(settings, role.ports, serving))
     if settings.otel_endpoint is not None:
         findings.append(_opentelemetry())
@@ -117,6 +123,20 @@ def _relay(settings: Settings) -> Finding:
     return Finding(
         "relay", "fail", f"{relay.shown}: {why}", "start the broker, or correct relay or service_secret"
     )
+
+
+def _mqtt_broker(settings: Settings) -> Finding:
+    """The one that is not ours: logs in there as the bridge does."""
+    try:
+        where = endpoint_of(settings)
+        asyncio.run(external.check(where, settings.mqtt_client_id))
+    except SettingsError as error:
+        return Finding("mqtt broker", "fail", error.cause, "set it right")
+    except LinkError as error:
+        return Finding(
+            "mqtt broker", "fail", f"{where}: {error}", "see docs/brokers.md for what it has to allow"
+        )
+    return Finding("mqtt broker", "ok", f"{where} lets us in")
 
 
 def _opentelemetry() -> Finding:

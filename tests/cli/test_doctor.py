@@ -60,8 +60,8 @@ def test_each_role_has_the_checks_of_what_it_opens_and_needs(of_role):
     failed, good = of_role("broker", SECRET)
     assert (failed, {"mqtt port", "ws port", "metrics port", "service secret"} <= good) == ({}, True)
     assert "http port" not in good
-    assert of_role("bridge", SECRET)[0] == {}
-    assert "service secret" in of_role("bridge")[0]
+    assert list(of_role("bridge")[0]) == ["mqtt broker"]
+    assert "no broker answers there" in of_role("bridge", "--mqtt-url=mqtt://127.0.0.1:1")[0]["mqtt broker"]
     assert list(of_role("push")[0]) == ["database"]
     failed, good = of_role("webapi")
     assert list(failed) == ["service secret", "database", "keys", "relay"]
