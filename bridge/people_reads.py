@@ -10,7 +10,7 @@ from bridge.store.read_store import ReadStore
 from bridge.updates import raw_body, within_bytes
 from pabal import codec
 from pabal import messages as m
-from pabal.errors import BadRequest, NotFound
+from pabal.errors import BadRequest, Forbidden, NotFound
 from pabal.ids import UserId
 from pabal.privacy import folded
 
@@ -75,6 +75,18 @@ class PeopleReads:
                 return m.PublicProfile(user=user)
             name, about = snapshot.people.profile(user)
         return m.PublicProfile(user=user, display_name=name, about=about)
+
+    def check_admin(self, user: UserId) -> None:
+        """Raises: Forbidden."""
+        with answering(), self._store.snapshot() as snapshot:
+            if not snapshot.people.is_admin(user):
+                raise Forbidden("reports are for admins")
+
+    def report_page(self, after: int, limit: int, re: str | None) -> m.ReportPage:
+        """By number and at most MAX_PAGE_BYTES, but one at least."""
+        listed, more = self.reports(after, limit)
+        fitting = within_bytes([codec.encode(one) for one in listed], m.MAX_PAGE_BYTES)
+        return m.ReportPage(re=re, reports=list(listed[:fitting]), more=more or fitting < len(listed))
 
     def reports(self, after: int, limit: int) -> tuple[Sequence[m.KeptReport], bool]:
         """By number, from above `after` on, and whether there are more."""

@@ -160,6 +160,17 @@ def _users(reads: Reads, user: UserId, request: m.Users) -> bytes:
     return codec.encode(reads.people.search(user, request.q, request.limit, request.id))
 
 
+def _profile(reads: Reads, user: UserId, request: m.UserGet) -> bytes:
+    found = reads.people.profile(user, parse_user(request.user))
+    said = {name: told for name in ("display_name", "about") if (told := getattr(found, name)) is not None}
+    return codec.encode(m.ProfileReply(re=request.id, user=found.user, **said))
+
+
+def _reports(reads: Reads, user: UserId, request: m.Reports) -> bytes:
+    reads.people.check_admin(user)
+    return codec.encode(reads.people.report_page(request.after, request.limit, request.id))
+
+
 def _group(reads: Reads, user: UserId, request: m.GroupGet) -> bytes:
     after = _user_or_none(request.after)
     return reads.group(user, group_of(request.conv), after, request.limit, request.id)
@@ -181,6 +192,8 @@ _READS: dict[type, Callable[[Reads, UserId, Any], bytes]] = {
     m.Contacts: _contacts,
     m.Blocks: _blocks,
     m.Users: _users,
+    m.UserGet: _profile,
+    m.Reports: _reports,
     m.GroupGet: _group,
     m.GroupInvites: _invites,
 }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from bridge.accounts.authenticator import AccountAuthenticator
 from bridge.accounts.failures import FailedLogins
 from bridge.accounts.service import Accounts
+from bridge.backplane.plane import Plane
 from bridge.build import Bridge
 from bridge.store.lease import Lease
 from bridge.tracing import Tracing
@@ -18,6 +19,7 @@ from broker.external.errors import LinkError, Refused
 from cli import backplane
 from cli.errors import CliError, SettingsError
 from cli.external_exposition import ExternalFigure
+from cli.redis_exposition import with_redis
 from cli.roles import running, storage
 from cli.roles.committing import Committing
 from cli.roles.health import that
@@ -61,10 +63,10 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
         if held is None:
             return
         accounts = await role.open_accounts(held.patience_s)
-        bridge, broker = await _start(
+        bridge, broker, plane = await _start(
             settings, where, accounts, held.lease, make_tracing(settings, "pabal-bridge", stack), tasks
         )
-        role.watch.expose(ExternalFigure(broker, bridge.relay.figures))
+        role.watch.expose(with_redis(ExternalFigure(broker, bridge.relay.figures), plane.figures))
         role.need(held.lease, accounts)
         role.health.require(that(lambda: broker.connected, f"{where} does not answer"))
         await probe.warn_if_open(where)
@@ -82,7 +84,7 @@ async def _start(
     lease: Lease,
     tracing: Tracing,
     stack: contextlib.AsyncExitStack,
-) -> tuple[Bridge, ExternalBroker]:
+) -> tuple[Bridge, ExternalBroker, Plane]:
     """Both, or neither. Left in the opposite order: the bridge drains while the broker is still there to be told.
 
     Raises: CliError if the broker does not let the bridge in after all.
@@ -117,8 +119,10 @@ async def _start(
     stack.push_async_callback(bridge.stop)
     stack.push_async_callback(broker.drain)
     storage.act_on_changes(bridge, plane)
-    stack.callback(plane.stop)
-    return bridge, broker
+    # Another broker is not ours to send clients to: webapi has its address.
+    plane.speak(bridge.generation)
+    stack.push_async_callback(asyncio.to_thread, plane.stop)
+    return bridge, broker, plane
 
 
 @contextlib.contextmanager

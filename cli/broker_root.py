@@ -8,6 +8,7 @@ import contextlib
 
 from cli import backplane, tls
 from cli.exposition import Figure
+from cli.redis_exposition import with_redis
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE, secret_of
@@ -33,6 +34,7 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
     await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
+    await asyncio.to_thread(backplane.check, settings)
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
         if held is None:
             return
@@ -40,7 +42,7 @@ async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, sto
         accounts = await role.open_accounts(held.patience_s)
         tracing = make_tracing(settings, "pabal-broker", stack)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
-        role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
+        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
         role.need(held.lease, accounts)
         bound = dict(core.bound)
         if role.watch.address is not None:

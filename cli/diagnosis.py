@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from bridge.accounts.keys import KeyFileError, Keyring
+from bridge.backplane.admission import look_at
 from bridge.store import maintenance, schema
 from bridge.store.engine import opened
 from bridge.store.unusable import UnusableDatabase
@@ -82,6 +83,7 @@ def examine(flags: Flags, name: str = "serve") -> list[Finding]:
     findings.append(_data_folder(settings.data))
     findings.append(_space(settings.data))
     findings.append(_database(settings, role, name))
+    findings.extend(_redis(settings))
     if role.signs:
         findings.append(_keys(settings, role, name))
     findings.append(_clock())
@@ -189,6 +191,24 @@ def _database(settings: Settings, role: Role, name: str) -> Finding:
     if doubts is not None:
         return Finding("database", "warn", f"{where} {doubts}", "what is accepted may be lost in a power cut")
     return Finding("database", "ok", f"{where} has schema {state.current}")
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    """Nothing where there is none: it is not needed."""
+    if settings.redis is None:
+        return
+    look = look_at(settings.redis)
+    if look.trouble is not None:
+        # Without it everything goes on; but whoever has set it wants it.
+        yield Finding("redis", "fail", f"{settings.redis} {look.trouble.detail}", look.trouble.hint)
+        return
+    version = f"{look.product} {look.version}".strip() or "it does not say what it is"
+    policy = look.policy or "unknown"
+    found = f"{settings.redis} takes writes ({version}, maxmemory-policy {policy}, {look.answered_s * 1000:.1f} ms)"
+    if look.doubts is None:
+        yield Finding("redis", "ok", found)
+    else:
+        yield Finding("redis", "warn", f"{settings.redis}: {look.doubts[0]}", look.doubts[1])
 
 
 def _keys(settings: Settings, role: Role, name: str) -> Finding:

@@ -14,7 +14,7 @@ KEYS = ("keys_file", "access_token_seconds")
 # What only some of the roles have to do with.
 _OF_WEBAPI = frozenset(
     {
-        "http", "relay", "relay_ca", "web_metrics", "public_mqtt", "public_ws", "signups_per_hour", "refresh_token_days",
+        "http", "relay", "relay_ca", "web_metrics", "signups_per_hour", "refresh_token_days",
         "cors_origins", "web_threads", "web_waits", "web_connections", "proxies",
     }
 )  # fmt: skip

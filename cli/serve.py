@@ -10,6 +10,7 @@ import secrets
 from cli import backplane, sockets, tls
 from cli.errors import CliError
 from cli.exposition import Figure
+from cli.redis_exposition import with_redis
 from cli.roles import embedded, running, storage, watch, web
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE
@@ -36,6 +37,7 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
     await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
+    await asyncio.to_thread(backplane.check, settings)
     # Left in the opposite order: the web process first, because it asks the relay.
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
         if held is None:
@@ -49,7 +51,7 @@ async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Ev
         secret = _service_secret(settings)
         tracing = make_tracing(settings, "pabal", stack)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
-        role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
+        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
         role.need(held.lease, accounts)
         child = web.supervised(settings, http, metrics, core.bound["mqtt"], core.bound["ws"], secret)
         tasks.push_async_callback(child.stop)

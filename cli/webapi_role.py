@@ -47,6 +47,7 @@ def run(settings: Settings) -> None:
     secret, relay = secret_of(settings), relay_of(settings)
     backplane.check(settings)
     signal.signal(signal.SIGTERM, _leave)
+    backplane.check(settings)
     try:
         database.require_existing(settings)
         database.existing_keys(settings)

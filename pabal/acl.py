@@ -91,11 +91,11 @@ def may_subscribe(  # noqa: PLR0911 -- one line for each kind of topic is the ta
 
 _READING = (
     m.Sync, m.History, m.Conversations, m.Read, m.Ack, m.Delete,
-    m.Contacts, m.Blocks, m.Users, m.Presence,
+    m.Contacts, m.Blocks, m.Users, m.UserGet, m.Presence,
     m.Mute, m.GroupGet, m.GroupInvites,
 )  # fmt: skip
-# They change who reaches whom, which is nothing for a thing that was made to do one of both.
-_BOTH = (m.ContactRequest, m.ContactAccept, m.ContactRemove, m.BlockAdd, m.BlockRemove)
+# They change who reaches whom, or show what only moderators see: nothing for a thing that was made to do one of both.
+_BOTH = (m.ContactRequest, m.ContactAccept, m.ContactRemove, m.BlockAdd, m.BlockRemove, m.Reports)
 
 
 def check_right(allow: frozenset[str], request: m.AnyRequest) -> None:

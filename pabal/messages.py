@@ -253,6 +253,19 @@ class Users(Request, frozen=True, kw_only=True, tag="users", omit_defaults=True)
     limit: Annotated[int, Meta(ge=1, le=MAX_FOUND)] = 20
 
 
+class UserGet(Request, frozen=True, kw_only=True, tag="user.get", omit_defaults=True):
+    """Whether there is somebody of this name, and to those who know them what they say of themselves."""
+
+    user: str
+
+
+class Reports(Request, frozen=True, kw_only=True, tag="reports", omit_defaults=True):
+    """What was reported, oldest first, from above number `after` on. For admins."""
+
+    after: Number = 0
+    limit: Annotated[int, Meta(ge=1, le=MAX_HISTORY_LIMIT)] = 50
+
+
 class Report(Request, frozen=True, kw_only=True, tag="report", omit_defaults=True):
     """Tell the moderators of a user, or of a message (`conv` and `message_id`) that one sees."""
 
@@ -352,6 +365,8 @@ AnyRequest = (
     | Blocks
     | Users
     | Report
+    | UserGet
+    | Reports
     | GroupUpdate
     | GroupDissolve
     | GroupMute
@@ -388,6 +403,8 @@ OPS: dict[str, type[AnyRequest]] = {
     "blocks": Blocks,
     "users": Users,
     "report": Report,
+    "user.get": UserGet,
+    "reports": Reports,
     "group.update": GroupUpdate,
     "group.dissolve": GroupDissolve,
     "group.mute": GroupMute,
@@ -692,6 +709,16 @@ class PublicProfile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     about: str | None = None
 
 
+class ProfileReply(Struct, frozen=True, kw_only=True):
+    """A PublicProfile, asked for by request."""
+
+    re: str | None
+    ok: Literal[True] = True
+    user: str
+    display_name: str | UnsetType = UNSET
+    about: str | UnsetType = UNSET
+
+
 class ReportDone(Struct, frozen=True, kw_only=True):
     """The moderators have it under this number. `dup`: they had it before."""
 
@@ -726,6 +753,13 @@ class KeptReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     content: Raw | UnsetType = UNSET
 
 
+class ReportPage(Struct, frozen=True, kw_only=True):
+    re: str | None
+    ok: Literal[True] = True
+    reports: list[KeptReport]
+    more: bool
+
+
 Reply = (
     Done
     | Committed
@@ -739,6 +773,8 @@ Reply = (
     | BlockPage
     | UserPage
     | ReportDone
+    | ProfileReply
+    | ReportPage
     | Invited
     | InvitePage
     | GroupPage

@@ -50,8 +50,8 @@ class Plane(Protocol):
     @property
     def figures(self) -> LinkFigures | None: ...
 
-    def speak(self, generation: int, broker: Callable[[], LiveBroker]) -> None:
-        """From here on this is the relay of that generation, and its broker is there for clients."""
+    def speak(self, generation: int, broker: Callable[[], LiveBroker] | None = None) -> None:
+        """From here on this is the relay of that generation, and its broker (if it is ours) is there for clients."""
         ...
 
     def hear(
@@ -91,7 +91,7 @@ class NullPlane:
     def states(self, _users: Collection[UserId]) -> Mapping[UserId, State] | None:
         return None
 
-    def speak(self, generation: int, broker: Callable[[], LiveBroker]) -> None:
+    def speak(self, generation: int, broker: Callable[[], LiveBroker] | None = None) -> None:
         pass
 
     def hear(
@@ -130,10 +130,13 @@ class RedisPlane:
     def counting(self, kind: str, rate_per_s: float, burst: int) -> Buckets:
         return SharedBuckets(self._link, kind, rate_per_s, burst)
 
-    def speak(self, generation: int, broker: Callable[[], LiveBroker]) -> None:
-        self._announcing = Announcing(self._registry, broker)
+    def speak(self, generation: int, broker: Callable[[], LiveBroker] | None = None) -> None:
         self._mirror.begin(generation)
-        self._courier.start([self._bell.run, self._mirror.run, self._announcing.run])
+        errands = [self._bell.run, self._mirror.run]
+        if broker is not None:
+            self._announcing = Announcing(self._registry, broker)
+            errands.append(self._announcing.run)
+        self._courier.start(errands)
 
     def hear(
         self,

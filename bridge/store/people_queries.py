@@ -34,6 +34,7 @@ CALLED = text(
     " ORDER BY a.found_as, a.user_id LIMIT :limit"
 )
 _PROFILE = text("SELECT display_name, about FROM account WHERE user_id = :user")
+_ADMIN = text("SELECT admin FROM account WHERE user_id = :user AND state = 'active'")
 _REPORTS = text(
     "SELECT report_id, ts, reporter, about, conv_id, message_id, reason, text, content FROM report"
     " WHERE report_id > :after ORDER BY report_id LIMIT :limit"
@@ -64,6 +65,10 @@ class PeopleQueries:
         """`(display_name, about)` of an account that there is."""
         name, about = self._connection.execute(_PROFILE, {"user": user}).one()
         return name, about
+
+    def is_admin(self, user: UserId) -> bool:
+        found = self._connection.execute(_ADMIN, {"user": user}).first()
+        return found is not None and bool(found[0])
 
     def reports(self, after: int, limit: int) -> list[tuple[Any, ...]]:
         """`(number, ts, reporter, about, conv, message_id, reason, text, content)`, by number."""

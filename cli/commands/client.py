@@ -79,13 +79,17 @@ def send(
 
 def listen(
     count: Annotated[int | None, typer.Option(metavar="N", help="End after so many messages.", min=1)] = None,
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Also who types, and how far others have received and read.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print messages as they come.
 
     What was missed comes first. Ctrl-C ends it.
     """
-    pabal_terminal.listen(count=count, output=Output(json=as_json))
+    pabal_terminal.listen(count=count, live=live, output=Output(json=as_json))
 
 
 def history(

@@ -1,5 +1,6 @@
 """The embedded broker with its listeners, and the bridge behind it: they start and end together."""
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -82,7 +83,8 @@ async def start(
     bound = {name: Address(*broker.bound[key]) for name, key in tls.LISTENERS if key in broker.bound}
     storage.act_on_changes(bridge, plane)
     plane.speak(bridge.generation, announced.says(settings, broker, bound["mqtt"], bound["ws"]))
-    stack.callback(plane.stop)
+    # Its threads may be in the middle of a call; the loop goes on meanwhile.
+    stack.push_async_callback(asyncio.to_thread, plane.stop)
     return Embedded(broker, bridge, bound, plane)
 
 

@@ -10,6 +10,7 @@ from bridge import report_rules
 from bridge.build import Bridge
 from bridge.store.faults import NoFaults
 from bridge.store.tables import account, report
+from pabal import messages as m
 from pabal.acl import RECEIVE, SEND
 
 
@@ -220,3 +221,40 @@ async def test_a_device_that_may_only_receive_reports_nothing(harness):
     ask = {"op": "report", "id": "1", "user": "bob", "reason": "spam"}
     assert (await harness.ask("alice", ask, allow=frozenset({RECEIVE})))["error"] == "forbidden"
     assert (await harness.ask("alice", ask, allow=frozenset({SEND})))["ok"] is True
+
+
+@pytest.mark.parametrize("is_admin", [False, True])
+async def test_reports_are_listed_by_request_for_admins(harness, engine, is_admin):
+    for number, who in enumerate(["carol", "alice"]):
+        await tell(harness, who, user="bob", text=str(number))
+    await tell(harness, "bob", user="alice")
+    with engine.begin() as connection:
+        connection.execute(update(account).where(account.c.user_id == "carol").values(admin=is_admin))
+    listed = await harness.ask("carol", {"op": "reports", "id": "l", "after": 1, "limit": 1})
+    if not is_admin:
+        assert (listed["error"], listed["detail"]) == ("forbidden", "reports are for admins")
+        return
+    assert ([row["report"] for row in listed["reports"]], listed["more"]) == ([2], True)
+    assert listed["reports"][0].items() >= {"reporter": "alice", "user": "bob", "text": "1"}.items()
+    last = await harness.ask("carol", {"op": "reports", "id": "l2", "after": 2})
+    assert ([row["report"] for row in last["reports"]], last["more"]) == ([3], False)
+
+
+async def test_an_admin_whose_account_was_disabled_sees_no_reports(harness, engine):
+    with engine.begin() as connection:
+        chosen = update(account).where(account.c.user_id == "carol")
+        connection.execute(chosen.values(admin=True, state="disabled"))
+    listed = await harness.ask("carol", {"op": "reports", "id": "l"})
+    assert listed["error"] == "forbidden"
+
+
+async def test_a_page_of_reports_has_a_bound_in_bytes_and_says_that_there_is_more(
+    harness, engine, monkeypatch
+):
+    for who in ("alice", "carol"):
+        await tell(harness, who, user="bob", text="x" * 800)
+    with engine.begin() as connection:
+        connection.execute(update(account).where(account.c.user_id == "carol").values(admin=True))
+    monkeypatch.setattr(m, "MAX_PAGE_BYTES", 1000)
+    listed = await harness.ask("carol", {"op": "reports", "id": "l"})
+    assert ([row["report"] for row in listed["reports"]], listed["more"]) == ([1], True)

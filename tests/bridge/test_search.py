@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import insert, text
 
 from bridge.store.people_queries import CALLED, NAMED
-from bridge.store.tables import account
+from bridge.store.tables import account, contact
 from pabal.acl import RECEIVE, SEND
 from pabal.privacy import folded
 
@@ -100,3 +100,23 @@ def test_a_search_goes_by_an_index_however_many_people_there_are(engine, query, 
     if sqlite:
         index = {"pk_account": "PRIMARY KEY (user_id>"}.get(index, index)
     assert index in plan
+
+
+@pytest.mark.parametrize("knows", [False, True])
+async def test_a_person_is_looked_up_by_name_and_shown_to_those_who_know_them(town, engine, knows):
+    if knows:
+        with engine.begin() as connection:
+            row = {"user_id": "anna", "other_id": "alice", "state": "accepted", "ts": 0}
+            connection.execute(insert(contact).values(row))
+    looked_up = await town.ask("alice", {"op": "user.get", "id": "p", "user": "anna"})
+    shown = {"display_name": "Ånna"} if knows else {}
+    assert looked_up == {"re": "p", "ok": True, "user": "anna", **shown}
+
+
+@pytest.mark.parametrize(
+    ("user", "error"),
+    [("nobody", "not_found"), ("gone", "not_found"), ("No!", "bad_request"), (7, "bad_request")],
+)
+async def test_who_is_not_there_is_not_looked_up(town, user, error):
+    assert (await town.ask("alice", {"op": "user.get", "id": "p", "user": user}))["error"] == error
+    assert (await town.ask("alice", {"op": "user.get", "id": "q", "user": "anna"}))["ok"]

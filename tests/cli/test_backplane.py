@@ -15,7 +15,7 @@ from cli.errors import CliError, SettingsError
 def valkey(tmp_path):
     server = RedisServer(tmp_path / "valkey").start()
     yield server
-    server.stop()
+    server.close()
 
 
 def settings(url):

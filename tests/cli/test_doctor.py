@@ -4,6 +4,7 @@ import socket
 
 import pytest
 from fake_mqtt import FakeMqttBroker
+from redis_server import RedisServer
 
 from cli import sockets
 from cli.folder import Lock
@@ -200,3 +201,31 @@ def test_listening_to_the_world_without_tls_is_a_warning(doctor):
 def test_a_missing_uvloop_is_a_warning(doctor, monkeypatch):
     monkeypatch.setattr("cli.diagnosis.importlib.util.find_spec", lambda _name: None)
     assert state(doctor(), "event loop") == "warn"
+
+
+@pytest.fixture
+def valkey(tmp_path_factory):
+    server = RedisServer(tmp_path_factory.mktemp("valkey")).start()
+    yield server
+    server.close()
+
+
+def test_without_redis_nothing_is_said_of_it_and_with_it_what_it_is(doctor, valkey):
+    assert "redis" not in doctor()
+    found = doctor("--redis-url", valkey.url)["redis"]
+    assert found["state"] == "ok"
+    assert "takes writes (Valkey " in found["found"]
+    assert "maxmemory-policy noeviction" in found["found"]
+
+
+def test_a_redis_that_will_be_full_is_warned_of_and_one_that_refuses_or_is_away_fails(doctor, valkey):
+    valkey.ask("CONFIG", "SET", "maxmemory", "100mb")
+    found = doctor("--redis-url", valkey.url)["redis"]
+    assert (found["state"], "volatile-ttl" in found["advice"]) == ("warn", True)
+    valkey.ask("CONFIG", "SET", "requirepass", "hunter2")
+    report = doctor("--redis-url", valkey.url.replace("redis://", "redis://us:secret1@"))
+    assert "does not take this user and password" in report["redis"]["found"]
+    assert (state(report, "redis"), "secret1" in json.dumps(report)) == ("fail", False)
+    valkey.kill()
+    found = doctor("--redis-url", valkey.url)["redis"]
+    assert (found["state"], "does not answer" in found["found"]) == ("fail", True)

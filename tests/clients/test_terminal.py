@@ -7,6 +7,7 @@ from fake_chat_server import FakeServer
 from fake_mqtt_broker import FakeBroker
 from fake_rest_server import FakeRest
 
+import pabal_client.live
 import pabal_terminal as terminal
 from pabal_client.updates import Conversation, Message, Snapshot, Update
 from pabal_terminal import Output, TerminalError
@@ -202,6 +203,60 @@ def test_listen_shows_what_was_missed_and_then_what_comes_and_remembers(broker):
     thread.join(60)
     missed, live = map(json.loads, lines(out))
     assert (missed["text"], missed["seq"], live["text"], live["seq"]) == ("missed too", 2, "live", 3)
+
+
+TYPING = {"type": "typing", "conv": "alice~bob", "user": "bob", "on": True, "ts": 5}
+RECEIPT = {"type": "receipt", "user": "bob", "conv": "alice~bob", "delivered": 3, "read": 2, "ts": 6}
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """However slow the machine, a sign holds until its end is told."""
+    monkeypatch.setattr(pabal_client.live, "TYPING_SECONDS", 3600.0)
+
+
+def heard(broker, out, *signs, live):
+    """What `listen` printed when these signs came, and a message after them."""
+    options = {"count": 1, "output": out, "live": live}
+    thread = threading.Thread(target=terminal.listen, kwargs=options)
+    thread.start()
+    topic = "pabal/v1/live/alice" if live else "inbox/alice"
+    broker.wait_for(lambda: any(topic in name for link in broker.links for name in link.topics))
+    broker.send_out([("pabal/v1/live/alice", json.dumps(sign).encode()) for sign in signs])
+    if live:
+        broker.wait_for(lambda: len(lines(out)) == len(signs))
+    broker.peer_says("hi")
+    thread.join(60)
+    return lines(out)
+
+
+@pytest.mark.usefixtures("alice", "patient")
+def test_listen_shows_who_types_and_how_far_others_have_come_if_it_is_asked_for(broker):
+    whole = {**RECEIPT, "delivered": 4, "read": 4}
+    unread = {**RECEIPT, "delivered": 5}
+    del unread["read"]
+    shown = heard(broker, text_out(), TYPING, {**TYPING, "on": False}, RECEIPT, whole, unread, live=True)
+    assert [line.split("  ")[1] for line in shown[:-1]] == [
+        "[alice~bob] bob is typing",
+        "[alice~bob] bob is no longer typing",
+        "[alice~bob] bob has everything up to #3, read up to #2",
+        "[alice~bob] bob has read up to #4",
+        "[alice~bob] bob has everything up to #5",
+    ]
+    assert shown[-1].endswith("  bob         hi")
+
+
+@pytest.mark.usefixtures("alice", "patient")
+def test_what_is_true_for_a_moment_is_json_too(broker):
+    signs = [TYPING, {**TYPING, "on": False}, RECEIPT]
+    shown = heard(broker, text_out(json=True), *signs, live=True)
+    assert [json.loads(line) for line in shown[:-1]] == signs
+
+
+@pytest.mark.usefixtures("alice")
+def test_listen_by_itself_shows_no_more_than_messages_and_changes(broker):
+    [shown] = heard(broker, text_out(), TYPING, RECEIPT, live=False)
+    assert shown.endswith("  bob         hi")
 
 
 @pytest.mark.usefixtures("alice")

@@ -197,6 +197,7 @@ GROUP = "gaaaaaaaaaaaa"
         (m.Contacts(), "receive"),
         (m.Blocks(), "receive"),
         (m.Users(q="bo"), "receive"),
+        (m.UserGet(user="bob"), "receive"),
         (m.Report(user="bob", reason="spam"), "send"),
     ],
 )
@@ -215,9 +216,10 @@ def test_each_request_needs_the_right_to_send_or_to_receive(request_, right):
         m.ContactRemove(user="bob"),
         m.BlockAdd(user="bob"),
         m.BlockRemove(user="bob"),
+        m.Reports(),
     ],
 )
-def test_who_reaches_whom_is_changed_by_whole_devices_only(request_):
+def test_who_reaches_whom_is_changed_and_reports_are_seen_by_whole_devices_only(request_):
     acl.check_right(acl.EVERYTHING, request_)
     for right in acl.EVERYTHING:
         with pytest.raises(Forbidden, match="no right to"):

