@@ -4,9 +4,9 @@ Everything is a plain number that the broker and the relay keep anyway, read whe
 docs/operations.md is made from this one: `python -m cli.exposition` prints it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -34,17 +34,16 @@ class Sources(NamedTuple):
     relay: Figures
 
 
-# By label; where there are several labels, by all of them.
-Value = float | Mapping[str, float] | Mapping[tuple[str, str], float] | Histogram
+Value = float | Mapping[str, float] | Histogram
 
 
 class Row(NamedTuple):
-    """`label` names what tells the values of one metric apart, if there are several; two labels have a comma."""
+    """`label` names what tells the values of one metric apart, if there are several."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
-    read: Callable[[Any], Value]
+    read: Callable[[Sources], Value]
     label: str | None = None
 
 
@@ -207,28 +206,28 @@ class Figure(Collector):
         broker = self._broker
         of = Sources(broker.metrics, broker.census(), broker.pulse.lag, self._relay)
         for row in TABLE:
-            yield family(row, row.read(of))
+            yield _family(row, row.read(of))
 
 
-def family(row: Row, value: Value) -> Metric:
+def _family(row: Row, value: Value) -> Metric:
     if isinstance(value, Histogram):
         buckets = [("+Inf" if bound == float("inf") else f"{bound:g}", n) for bound, n in value.cumulative()]
         histogram = HistogramMetricFamily(row.name, row.meaning)
         histogram.add_metric([], buckets, value.total)
         return histogram
     kind = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
-    made = kind(row.name, row.meaning, labels=[] if row.label is None else row.label.split(","))
-    for label, one in value.items() if isinstance(value, Mapping) else [((), value)]:
-        made.add_metric([label] if isinstance(label, str) else list(label), one)
-    return made
+    family = kind(row.name, row.meaning, labels=[] if row.label is None else [row.label])
+    for label, one in value.items() if isinstance(value, Mapping) else [(None, value)]:
+        family.add_metric([] if label is None else [label], one)
+    return family
 
 
-def rows(table: Sequence[Row] = TABLE) -> list[str]:
+def rows() -> list[str]:
     """One line of Markdown for each metric."""
     lines = ["| metric | kind | label | what it is |", "|---|---|---|---|"]
     lines += [
         f"| `{row.name}` | {row.kind} | {'' if row.label is None else f'`{row.label}`'} | {row.meaning} |"
-        for row in table
+        for row in TABLE
     ]
     return [*lines, *web_exposition.rows()]
 

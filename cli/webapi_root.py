@@ -12,6 +12,7 @@ from flask import Flask
 
 from bridge.build import open_reads
 from cli import backplane, database, logs
+from cli.redis_exposition import with_redis
 from cli.roles.services import SERVICE
 from cli.roles.tracing import make_tracing
 from cli.roles.watch_thread import WatchThread
@@ -80,7 +81,9 @@ def make_application(
         )
     app = create_app(services, _web_settings(settings, tuple(brokers)))
     if metrics is not None:
-        watcher = WatchThread(metrics, WebFigure(watched(app)), lambda: check_readiness(app))
+        watcher = WatchThread(
+            metrics, with_redis(WebFigure(watched(app)), plane.figures), lambda: check_readiness(app)
+        )
         watcher.start()
         on_close(app, watcher.stop)
     return app
