@@ -22,6 +22,7 @@ from bridge.jobs import Job, Packet, Upkeep
 from bridge.lanes import Lanes
 from bridge.live import NULL_LIVE, Live
 from bridge.ports import Courier, Outbound, Source, Ticket
+from bridge.push_commands import NoTargets, PushTargets
 from bridge.reads import Reads
 from bridge.requests import (
     SMALL,
@@ -79,9 +80,12 @@ class Relay:
         faults: Faults = NO_FAULTS,
         live: Live = NULL_LIVE,
         tracing: Tracing = NO_TRACING,
+        targets: PushTargets | None = None,
+        on_pushed: Callable[[], None] = lambda: None,
         bell: Bell = NULL_BELL,
     ) -> None:
-        """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `on_lost` is called, in the loop, when another
+        """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `targets` says what push
+        services take; `on_pushed` is called, in the loop, when there may be pushes to be sent. `on_lost` is called, in the loop, when another
         server has taken the database over: nothing is committed here any more.
         """
         self._reads = reads
@@ -92,6 +96,8 @@ class Relay:
         self._faults = faults
         self._live = live
         self._tracing = tracing
+        self._targets = targets or NoTargets()
+        self._on_pushed = on_pushed
         self._bell = bell
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
@@ -241,7 +247,7 @@ class Relay:
             self._lanes.open(job.source)
         elif not isinstance(request, PabalError):
             try:
-                job.command = command_of(job.source, request)
+                job.command = command_of(job.source, request, self._targets)
                 job.request = _WRITE
             except PabalError as refusal:
                 job.request = refusal
@@ -426,6 +432,8 @@ class Relay:
             self._bell.news(result.deliveries)
         if result.moved or result.arrived or result.is_regrouped:
             self._live.committed(result)
+        if result.is_pushed:
+            self._on_pushed()
 
     # -- reads ---------------------------------------------------------------------------------------------
 
@@ -441,7 +449,7 @@ class Relay:
                 if job.request_id is not None:
                     job.reply(codec.encode(m.Done(re=job.request_id)))
             elif job.request_id is not None:  # without an id nobody would hear the answer
-                call = partial(read, self._reads, job.source.user, job.request)
+                call = partial(read, self._reads, job.source, job.request)
                 job.reply(await self._running_loop.run_in_executor(self._readers, call))
             if job.followed is not None:
                 self._tell_done(job.followed)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 from bridge.accounts.authenticator import AccountAuthenticator
 from bridge.accounts.failures import FailedLogins
@@ -19,10 +20,13 @@ from broker.external.errors import LinkError, Refused
 from cli import backplane
 from cli.errors import CliError, SettingsError
 from cli.external_exposition import ExternalFigure
+from cli.push_exposition import PushFigure
+from cli.pushing import PushNumbers
 from cli.redis_exposition import with_redis
 from cli.roles import running, storage
 from cli.roles.committing import Committing
 from cli.roles.health import that
+from cli.roles.pushes import Pushes
 from cli.roles.tracing import check as check_tracing
 from cli.roles.tracing import make_tracing
 from cli.settings import Address, Settings
@@ -63,13 +67,14 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
         if held is None:
             return
         accounts = await role.open_accounts(held.patience_s)
-        bridge, broker, plane = await _start(
-            settings, where, accounts, held.lease, make_tracing(settings, "pabal-bridge", stack), tasks
-        )
+        tracing = make_tracing(settings, "pabal-bridge", stack)
+        bridge, broker, plane, pushes = await _start(settings, where, accounts, held.lease, tasks, tracing)
         role.watch.expose(with_redis(ExternalFigure(broker, bridge.relay.figures), plane.figures))
+        if pushes is not None:
+            role.watch.expose(PushFigure(pushes))
         role.need(held.lease, accounts)
         role.health.require(that(lambda: broker.connected, f"{where} does not answer"))
-        await probe.warn_if_open(where)
+        await probe.warn_if_open(where, settings.mqtt_client_id)
         ready = [f"mqtt={Address(where.host, where.port)}"]
         if role.watch.address is not None:
             ready.append(f"health={role.watch.address}")
@@ -77,14 +82,21 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
             await running.until_stopped(stop, storage.lost(bridge))
 
 
+class _Started(NamedTuple):
+    bridge: Bridge
+    broker: ExternalBroker
+    plane: Plane
+    pushes: PushNumbers | None
+
+
 async def _start(
     settings: Settings,
     where: Endpoint,
     accounts: Accounts,
     lease: Lease,
-    tracing: Tracing,
     stack: contextlib.AsyncExitStack,
-) -> tuple[Bridge, ExternalBroker, Plane]:
+    tracing: Tracing,
+) -> _Started:
     """Both, or neither. Left in the opposite order: the bridge drains while the broker is still there to be told.
 
     Raises: CliError if the broker does not let the bridge in after all.
@@ -93,7 +105,8 @@ async def _start(
     stack.callback(plane.stop)
     authenticator = AccountAuthenticator(accounts, FailedLogins(enabled=False))
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease, plane, tracing)
+    pushes = Pushes(settings)
+    bridge = storage.make_bridge(settings, lease, plane, tracing, pushes.services)
     broker = ExternalBroker(
         where,
         inbound=bridge.relay,
@@ -122,7 +135,7 @@ async def _start(
     # Another broker is not ours to send clients to: webapi has its address.
     plane.speak(bridge.generation)
     stack.push_async_callback(asyncio.to_thread, plane.stop)
-    return bridge, broker, plane
+    return _Started(bridge, broker, plane, pushes.start(bridge, broker.publish, stack))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import contextlib
 
 from cli import backplane, tls
 from cli.exposition import Figure
+from cli.push_exposition import PushFigure
 from cli.redis_exposition import with_redis
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
@@ -34,7 +35,6 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
     await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
-    await asyncio.to_thread(backplane.check, settings)
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
         if held is None:
             return
@@ -43,6 +43,8 @@ async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, sto
         tracing = make_tracing(settings, "pabal-broker", stack)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
         role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
+        if core.pushes is not None:
+            role.watch.expose(PushFigure(core.pushes))
         role.need(held.lease, accounts)
         bound = dict(core.bound)
         if role.watch.address is not None:

@@ -11,16 +11,25 @@ from cli.settings import Settings
 
 DATABASE = ("data", "database_url", "database_url_file")
 KEYS = ("keys_file", "access_token_seconds")
+# What push services are made from.
+PUSH = (
+    "push_private_endpoints", "push_ca", "push_webhook_secret", "push_webhook_secret_file", "vapid_key_file",
+    "vapid_subject", "fcm_service_account", "fcm_url", "fcm_token_url", "apns_key", "apns_key_id", "apns_team_id",
+    "apns_topic", "apns_url",
+)  # fmt: skip
 # What only some of the roles have to do with.
 _OF_WEBAPI = frozenset(
     {
-        "http", "relay", "relay_ca", "web_metrics", "signups_per_hour", "refresh_token_days",
+        "http", "relay", "relay_ca", "web_metrics", "service_name", "mqtt_hook_secret", "mqtt_hook_secret_file",
+        "signups_per_hour", "refresh_token_days",
         "cors_origins", "web_threads", "web_waits", "web_connections", "proxies",
     }
 )  # fmt: skip
 WEBAPI = (
-    "data", "http", "web_metrics", "relay", "relay_ca", "service_secret", "service_secret_file", "keys_file",
+    "data", "http", "web_metrics", "relay", "relay_ca", "service_secret", "service_secret_file", "service_name",
+    "mqtt_url", "mqtt_url_file", "mqtt_client_id", "mqtt_hook_secret", "mqtt_hook_secret_file", "keys_file",
     "database_url", "database_url_file", "redis_url", "redis_url_file", "public_mqtt", "public_ws",
+    "push", "vapid_key_file", "fcm_service_account", "apns_key", "apns_key_id", "apns_team_id", "apns_topic",
     "rate_limits", "request_rate", "request_burst", "login_failures_per_minute", "signups_per_hour",
     "access_token_seconds", "refresh_token_days", "max_packet_bytes", "cors_origins", "web_threads", "web_waits",
     "web_connections", "proxies", "log_level", "log_format", "trace_rate", "trace_every", "otel_endpoint",
@@ -58,8 +67,26 @@ _METAVAR = {
     "mqtt_url_file": "FILE",
     "mqtt_ca": "FILE",
     "mqtt_client_id": "NAME",
+    "mqtt_hook_secret": "SECRET",
+    "mqtt_hook_secret_file": "FILE",
+    "service_name": "NAME",
     "rate_limits": "on|off",
     "cors_origins": "URL,URL",
+    "push": "embedded|off",
+    "push_private_endpoints": "HOST,HOST",
+    "push_ca": "FILE",
+    "push_webhook_secret": "SECRET",
+    "push_webhook_secret_file": "FILE",
+    "vapid_key_file": "FILE",
+    "vapid_subject": "URL",
+    "fcm_service_account": "FILE",
+    "fcm_url": "URL",
+    "fcm_token_url": "URL",
+    "apns_key": "FILE",
+    "apns_key_id": "ID",
+    "apns_team_id": "ID",
+    "apns_topic": "ID",
+    "apns_url": "URL",
     "log_level": "LEVEL",
     "log_format": "text|json",
     "plugins": "JSON",

@@ -10,6 +10,7 @@ import secrets
 from cli import backplane, sockets, tls
 from cli.errors import CliError
 from cli.exposition import Figure
+from cli.push_exposition import PushFigure
 from cli.redis_exposition import with_redis
 from cli.roles import embedded, running, storage, watch, web
 from cli.roles.committing import Committing
@@ -37,7 +38,6 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
     await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
-    await asyncio.to_thread(backplane.check, settings)
     # Left in the opposite order: the web process first, because it asks the relay.
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
         if held is None:
@@ -52,6 +52,8 @@ async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Ev
         tracing = make_tracing(settings, "pabal", stack)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
         role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
+        if core.pushes is not None:
+            role.watch.expose(PushFigure(core.pushes))
         role.need(held.lease, accounts)
         child = web.supervised(settings, http, metrics, core.bound["mqtt"], core.bound["ws"], secret)
         tasks.push_async_callback(child.stop)

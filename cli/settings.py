@@ -29,7 +29,16 @@ WITNESS_FILE = "epoch.json"
 MIN_SECRET = 16
 FILE_SUFFIX = "_file"
 # Each of them may stand in a file that a setting of this name and `_file` names.
-SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url")
+SECRETS = (
+    "database_url",
+    "redis_url",
+    "service_secret",
+    "mqtt_url",
+    "mqtt_hook_secret",
+    "push_webhook_secret",
+)
+_BASE_URL = r"^https?://[^/\s@]+\S*$"
+_APPLE_ID = r"^[A-Z0-9]{10}$"
 
 
 class Address(NamedTuple):
@@ -272,6 +281,12 @@ class Settings(BaseSettings):
         f"{MIN_SECRET} characters or more, such as of: openssl rand -hex 32",
     )
     service_secret_file: OptionalFile = _secret_file("service_secret")
+    service_name: str | None = _setting(
+        None,
+        "The name of this webapi process at the broker, where that knows it beforehand; by default it is drawn.",
+        "web or web-NAME, of up to 32 letters, digits, '-' and '_', another one for each process",
+        pattern=r"^web(-[A-Za-z0-9_-]{1,28})?$",
+    )
     mqtt_url: Annotated[Secret | None, BeforeValidator(_broker_url)] = _setting(
         None, "Another MQTT broker, for `pabal bridge`.", endpoint.EXPECTED
     )
@@ -287,6 +302,12 @@ class Settings(BaseSettings):
         "a client id of 1 to 64 letters, digits, '-' and '_'",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
     )
+    mqtt_hook_secret: Annotated[Secret | None, BeforeValidator(_shared_secret)] = _setting(
+        None,
+        "What another broker shows to the REST API when it asks who may do what, at /mqtt/…; without it, nobody may ask.",
+        f"{MIN_SECRET} characters or more, such as of: openssl rand -hex 32",
+    )
+    mqtt_hook_secret_file: OptionalFile = _secret_file("mqtt_hook_secret")
     rate_limits: Switch = _setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
     request_rate: int = _number(50, "Requests a second that one user may make.", low=1, high=1_000_000)
     request_burst: int = _number(200, "Requests that one user may make at once.", low=1, high=1_000_000)
@@ -313,6 +334,15 @@ class Settings(BaseSettings):
         10_000, "Updates of one user that are kept for devices.", low=100, high=10_000_000
     )
     audit_keep_days: int = _number(180, "Days that events of the audit log are kept.", low=1, high=3_650)
+    push_wait_seconds: int = _number(
+        10, "Seconds that a connected device has to acknowledge before a push goes out.", low=0, high=3_600
+    )
+    push_ttl_seconds: int = _number(
+        86_400, "Seconds after which a push is of no use any more.", low=60, high=2_419_200
+    )
+    push_keep_days: int = _number(
+        3, "Days that is kept what became of pushes, for `pabal trace` and dead letters.", low=1, high=365
+    )
     small_group_limit: int = _number(
         SMALL_LIMIT,
         "Members up to which a group is small: each inbox gets a copy of every entry. With more it is large.",
@@ -365,6 +395,69 @@ class Settings(BaseSettings):
         "Database connections of one web process for accounts, and as many again for reading.",
         low=1,
         high=500,
+    )
+    push: Literal["embedded", "off"] = _setting(
+        "embedded",
+        "Whether pabal serve sends pushes itself; off: pabal push does, or nobody.",
+        "embedded or off",
+    )
+    push_private_endpoints: Origins = _setting(
+        [],
+        "Hosts of push endpoints and webhooks that may be at private addresses; * for all; none by default.",
+        "names or addresses of hosts, separated by commas, or *",
+    )
+    push_ca: OptionalFile = _setting(
+        None,
+        "CA certificates of push services of your own, trusted beside those of the system.",
+        "a PEM file of certificates",
+    )
+    push_webhook_secret: Secret | None = _setting(
+        None,
+        "What signs webhooks that have no secret of their own.",
+        "whsec_ and the base64 of 24 to 64 bytes",
+    )
+    push_webhook_secret_file: OptionalFile = _secret_file("push_webhook_secret")
+    vapid_key_file: OptionalFile = _setting(
+        None,
+        "The key that browsers subscribe with, the same for all processes; without it, vapid.pem in the data folder.",
+        "a file in a folder",
+    )
+    vapid_subject: str = _setting(
+        "mailto:postmaster@localhost",
+        "How the push services of browsers reach you; Apple's wants a real one.",
+        "mailto:NAME@DOMAIN or https://HOST",
+        pattern=r"^(mailto:[^@\s]+@[^@\s]+|https://[^\s/]+\S*)$",
+    )
+    fcm_service_account: OptionalFile = _setting(
+        None,
+        "File of the service account that may send through FCM; without it, there is no fcm.",
+        "the JSON file of a service account, as Google gives it",
+    )
+    fcm_url: str = _setting(
+        "https://fcm.googleapis.com", "Where FCM is.", "https://HOST or http://HOST", pattern=_BASE_URL
+    )
+    fcm_token_url: str | None = _setting(
+        None,
+        "Where Google gives access tokens, if not where the service account says.",
+        "https://HOST/PATH or http://HOST/PATH",
+        pattern=_BASE_URL,
+    )
+    apns_key: OptionalFile = _setting(
+        None, "The .p8 file of Apple; without it, there is no apns.", "the .p8 file of Apple"
+    )
+    apns_key_id: str | None = _setting(None, "The key's id.", "10 letters and digits", pattern=_APPLE_ID)
+    apns_team_id: str | None = _setting(None, "Your team's id.", "10 letters and digits", pattern=_APPLE_ID)
+    apns_topic: str | None = _setting(
+        None,
+        "The app's bundle id.",
+        "a bundle id, such as com.example.chat",
+        pattern=r"^[A-Za-z0-9.-]{1,155}$",
+    )
+    apns_url: str = _setting(
+        "https://api.push.apple.com",
+        "Where APNs is; https://api.sandbox.push.apple.com for apps in development.",
+        "https://HOST",
+        pattern=r"^https://[^/\s@]+/?$",
     )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "How much is logged.", "one of debug, info, warning, error"

@@ -70,7 +70,8 @@ def run(settings: Settings) -> None:
 
         def application() -> Flask:
             figures = Figures()
-            client = MqttRelayClient(relay.addresses, new_instance(), secret, tls=relay.tls, figures=figures)
+            name = settings.service_name or new_instance()
+            client = MqttRelayClient(relay.addresses, name, secret, tls=relay.tls, figures=figures)
             endpoints = [_endpoint(settings, relay)]
             made = make_application(settings, client, endpoints, figures, metrics, "pabal-webapi")
             teller = _Teller(made, ready, once)

@@ -9,9 +9,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from flask import Flask
+from pydantic import SecretStr
 
 from bridge.build import open_reads
+from broker.external.endpoint import parse
 from cli import backplane, database, logs
+from cli.push_services import push_offer
 from cli.redis_exposition import with_redis
 from cli.roles.services import SERVICE
 from cli.roles.tracing import make_tracing
@@ -22,6 +25,7 @@ from cli.webapi_process import Task
 from webapi import serve as web
 from webapi.app import Services, check_readiness, create_app, on_close, watched
 from webapi.figures import Figures
+from webapi.mqtt_gate import Insiders
 from webapi.relay_client import MqttRelayClient
 from webapi.settings import BrokerEndpoint, ServeSettings, WebSettings
 
@@ -101,4 +105,23 @@ def _web_settings(settings: Settings, brokers: tuple[BrokerEndpoint, ...]) -> We
         max_body_bytes=settings.max_packet_bytes,
         max_waits=settings.web_waits,
         proxies=settings.proxies,
+        push=push_offer(settings),
+        mqtt_hook_secret=_revealed(settings.mqtt_hook_secret),
+        insiders=_insiders(settings),
     )
+
+
+def _insiders(settings: Settings) -> Insiders:
+    """Who else than devices may come into another broker, which asks at `/mqtt/…`."""
+    bridge = None if settings.mqtt_url is None else parse(settings.mqtt_url.get_secret_value())
+    return Insiders(
+        services=(SERVICE,),
+        service_secret=_revealed(settings.service_secret),
+        bridge=None if bridge is None else bridge.username,
+        bridge_password=None if bridge is None else bridge.password,
+        bridge_client_id=settings.mqtt_client_id,
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

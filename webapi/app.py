@@ -19,14 +19,18 @@ from webapi.group_routes import GroupRoutes
 from webapi.limits import Limits
 from webapi.message_life_routes import MessageLifeRoutes
 from webapi.message_routes import MessageRoutes
+from webapi.mqtt_gate import MqttGate
+from webapi.mqtt_hooks import MqttHooks
 from webapi.operation_routes import OperationRoutes, add_documents, check_ready
 from webapi.people_routes import PeopleRoutes
 from webapi.ports import Reads, RelayClient
 from webapi.presence_routes import PresenceRoutes
+from webapi.push_routes import PushRoutes
 from webapi.receipt_routes import ReceiptRoutes
 from webapi.routing import Api
 from webapi.safety_routes import SafetyRoutes
 from webapi.settings import WebSettings
+from webapi.trace_routes import TraceRoutes
 from webapi.wakeups import Wakeups
 
 _EXTENSION = "pabal"
@@ -94,7 +98,12 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     GroupRoutes(services.reads, services.relay).register(api)
     MessageLifeRoutes(services.relay).register(api)
     ReceiptRoutes(services.relay).register(api)
-    OperationRoutes(services.accounts, services.relay, brokers).register(api)
+    PushRoutes(services.relay).register(api)
+    TraceRoutes(services.accounts, services.reads).register(api)
+    OperationRoutes(services.accounts, services.relay, brokers, settings.push).register(api)
+    if settings.mqtt_hook_secret is not None:
+        gate = MqttGate(services.accounts, services.reads, limits.failed_logins, settings.insiders)
+        MqttHooks(gate, settings.mqtt_hook_secret).register(app)
     document = openapi.describe(app, spec)
     add_documents(app, document)
     _add_headers(app, settings.cors_origins)

@@ -6,6 +6,8 @@ All methods may block, and are called from many threads at once.
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from bridge.export import ExportPushes
+from bridge.trace import Trace
 from pabal import messages as m
 from pabal.ids import ConvId, DeviceId, UserId
 from pabal.presence import State
@@ -51,12 +53,36 @@ class Reads(Protocol):
         """`head` of each, in one query; users without an inbox may be left out."""
         ...
 
+    def in_room(self, user: UserId, conv: ConvId) -> bool:
+        """Whether this user is a present member of this group."""
+        ...
+
+    def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        """Which of them let `viewer` see when they are online."""
+        ...
+
     def presence(self, user: UserId, users: Sequence[UserId], states: Callable[[UserId], State]) -> bytes:
         """A `PresenceList`: of what `states` says, as much as each of them shows to this user."""
         ...
 
     @property
     def people(self) -> "PeopleReads": ...
+
+    @property
+    def traces(self) -> "Traces": ...
+
+    @property
+    def pushes(self) -> ExportPushes: ...
+
+
+class Traces(Protocol):
+    """One message's way. Raises (each of them): NotFound, Unavailable."""
+
+    def whole(self, conv: ConvId, message_id: int) -> Trace: ...
+
+    def own(self, viewer: UserId, conv: ConvId, message_id: int) -> Trace:
+        """Of what `viewer` wrote. Raises: NotAMember, Forbidden."""
+        ...
 
 
 class PeopleReads(Protocol):

@@ -19,17 +19,20 @@ from broker.server import PabalBroker
 from broker.settings import BrokerSettings
 from cli import backplane, loop, sockets, tls
 from cli.errors import CliError, SettingsError
+from cli.pushing import PushNumbers
 from cli.roles import announced, storage
+from cli.roles.pushes import Pushes
 from cli.settings import Address, Settings
 
 
 class Embedded(NamedTuple):
-    """`bound` says where it listens, by the names of the settings."""
+    """`bound` says where it listens, by the names of the settings. `pushes` is there where they are sent by this process."""
 
     broker: PabalBroker
     bridge: Bridge
     bound: dict[str, Address]
     plane: Plane
+    pushes: PushNumbers | None
 
 
 def check_ports(settings: Settings, patience_s: float) -> None:
@@ -66,7 +69,8 @@ async def start(
     )
     authenticator = AccountAuthenticator(accounts, failures)
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease, plane, tracing)
+    pushes = Pushes(settings)
+    bridge = storage.make_bridge(settings, lease, plane, tracing, pushes.services)
     broker = _make_broker(settings, bridge, authenticator, services)
     await bridge.start(broker)
     try:
@@ -85,7 +89,7 @@ async def start(
     plane.speak(bridge.generation, announced.says(settings, broker, bound["mqtt"], bound["ws"]))
     # Its threads may be in the middle of a call; the loop goes on meanwhile.
     stack.push_async_callback(asyncio.to_thread, plane.stop)
-    return Embedded(broker, bridge, bound, plane)
+    return Embedded(broker, bridge, bound, plane, pushes.start(bridge, broker.publish, stack))
 
 
 def _broker_settings(settings: Settings) -> BrokerSettings:

@@ -8,6 +8,8 @@ import os
 from bridge.accounts.service import Accounts
 from bridge.backplane.plane import Plane
 from bridge.build import Bridge
+from bridge.push.making import PushTimes
+from bridge.push_commands import PushTargets
 from bridge.store.faults import NO_FAULTS, Armed, Faults
 from bridge.store.lease import Lease
 from bridge.store.retention import Retention
@@ -46,7 +48,13 @@ def tell_of_limits(settings: Settings) -> None:
         logger.warning("rate limits are off (PABAL_RATE_LIMITS=off): anybody may send any amount")
 
 
-def make_bridge(settings: Settings, lease: Lease, plane: Plane, tracing: Tracing = NO_TRACING) -> Bridge:
+def make_bridge(
+    settings: Settings,
+    lease: Lease,
+    plane: Plane,
+    tracing: Tracing = NO_TRACING,
+    push_targets: PushTargets | None = None,
+) -> Bridge:
     """Not yet started. From here on no other server can commit.
 
     Raises: SchemaError; Unavailable; SettingsError for faults that cannot be read.
@@ -56,7 +64,13 @@ def make_bridge(settings: Settings, lease: Lease, plane: Plane, tracing: Tracing
         limiter=_limiter(settings),
         lease=lease,
         witness=settings.witness,
-        retention=Retention(settings.inbox_keep_updates, settings.inbox_keep_days, settings.audit_keep_days),
+        retention=Retention(
+            settings.inbox_keep_updates,
+            settings.inbox_keep_days,
+            settings.audit_keep_days,
+            settings.push_keep_days,
+        ),
+        push=PushTimes(settings.push_wait_seconds * 1000, settings.push_ttl_seconds * 1000),
         small_limit=settings.small_group_limit,
         max_members=settings.max_group_members,
         recall_window_s=settings.recall_seconds,
@@ -65,6 +79,7 @@ def make_bridge(settings: Settings, lease: Lease, plane: Plane, tracing: Tracing
         tracing=tracing,
         bell=plane.bell,
         mirror=plane.mirror,
+        push_targets=push_targets,
     )
 
 

@@ -12,6 +12,7 @@ from pabal import messages as m
 from pabal.errors import NotAMember, NotFound, PabalError, Unavailable
 from pabal.ids import ConvId, DeviceId, UserId, direct, group, is_direct, members_of, parse_conv, parse_user
 from pabal.presence import State
+from pabal.push import QuietHours
 
 EPOCH = "e1"
 
@@ -29,8 +30,14 @@ class FakeChat:
         self.is_up = True
         self.refusal: PabalError | None = None
         self.headed = 0
+        # Whose presence one sees, and the rooms that one is in.
+        self.sees: set[tuple[str, str]] = set()
+        self.rooms: set[tuple[str, str]] = set()
         self.reports = 0
-        self.people: Any = None  # a test that asks for people puts the real ones here
+        # A test that asks for these puts the real ones here.
+        self.people: Any = None
+        self.pushes: Any = None
+        self.traces: Any = None
 
     # Reads
 
@@ -121,6 +128,12 @@ class FakeChat:
             self._check_up()
             return {user: len(self.inboxes[user]) for user in users if user in self.inboxes}
 
+    def in_room(self, user: UserId, conv: ConvId) -> bool:
+        return (user, conv) in self.rooms
+
+    def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        return {user for user in users if (viewer, user) in self.sees}
+
     def presence(self, _user: UserId, users: Sequence[UserId], states: Callable[[UserId], State]) -> bytes:
         """Everybody shows it to everybody."""
         found = [m.UserPresence(user=user, state=states(user)) for user in dict.fromkeys(users)]
@@ -146,7 +159,7 @@ class FakeChat:
             except PabalError as error:
                 return codec.encode(codec.refusal(read.id, error))
 
-    def _do(  # noqa: C901, PLR0911 -- one line for each kind of request
+    def _do(  # noqa: C901, PLR0911, PLR0912 -- one line for each kind of request
         self, user: UserId, device: DeviceId, read: m.AnyRequest
     ) -> object:
         match read:
@@ -177,6 +190,13 @@ class FakeChat:
             case m.Presence():
                 asked = [m.UserPresence(user=parse_user(one), state="offline") for one in read.users]
                 return m.PresenceList(re=read.id, presence=asked)
+            case m.PushGet():
+                return m.PushState(
+                    re=read.id, device=device, service="stdout", preview="full", lang="ko", since=1
+                )
+            case m.QuietGet():
+                hours = QuietHours(from_="22:00", to="07:00", tz="Asia/Seoul")
+                return m.QuietState(re=read.id, quiet=hours, conversations={"alice~bob": hours})
             case _:
                 return m.Done(re=read.id)
 
