@@ -4,9 +4,9 @@ Everything is a plain number that the broker and the relay keep anyway, read whe
 docs/operations.md is made from this one: `python -m cli.exposition` prints it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -34,16 +34,17 @@ class Sources(NamedTuple):
     relay: Figures
 
 
-Value = float | Mapping[str, float] | Histogram
+# By label; where there are several labels, by all of them.
+Value = float | Mapping[str, float] | Mapping[tuple[str, str], float] | Histogram
 
 
 class Row(NamedTuple):
-    """`label` names what tells the values of one metric apart, if there are several."""
+    """`label` names what tells the values of one metric apart, if there are several; two labels have a comma."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
-    read: Callable[[Sources], Value]
+    read: Callable[[Any], Value]
     label: str | None = None
 
 
@@ -206,28 +207,28 @@ class Figure(Collector):
         broker = self._broker
         of = Sources(broker.metrics, broker.census(), broker.pulse.lag, self._relay)
         for row in TABLE:
-            yield _family(row, row.read(of))
+            yield family(row, row.read(of))
 
 
-def _family(row: Row, value: Value) -> Metric:
+def family(row: Row, value: Value) -> Metric:
     if isinstance(value, Histogram):
         buckets = [("+Inf" if bound == float("inf") else f"{bound:g}", n) for bound, n in value.cumulative()]
         histogram = HistogramMetricFamily(row.name, row.meaning)
         histogram.add_metric([], buckets, value.total)
         return histogram
     kind = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
-    family = kind(row.name, row.meaning, labels=[] if row.label is None else [row.label])
-    for label, one in value.items() if isinstance(value, Mapping) else [(None, value)]:
-        family.add_metric([] if label is None else [label], one)
-    return family
+    made = kind(row.name, row.meaning, labels=[] if row.label is None else row.label.split(","))
+    for label, one in value.items() if isinstance(value, Mapping) else [((), value)]:
+        made.add_metric([label] if isinstance(label, str) else list(label), one)
+    return made
 
 
-def rows() -> list[str]:
+def rows(table: Sequence[Row] = TABLE) -> list[str]:
     """One line of Markdown for each metric."""
     lines = ["| metric | kind | label | what it is |", "|---|---|---|---|"]
     lines += [
         f"| `{row.name}` | {row.kind} | {'' if row.label is None else f'`{row.label}`'} | {row.meaning} |"
-        for row in TABLE
+        for row in table
     ]
     return [*lines, *web_exposition.rows()]
 
