@@ -9,6 +9,7 @@
     python bench/run.py groups100                       # 100 groups of 100, 50 messages a second
     python bench/run.py conversations                   # the list of somebody with 1,000 conversations
     python bench/run.py push                            # Web Push: 5,000 pushes, an outage, kills of the worker
+    python bench/run.py stack                           # all in one, roles, and a bridge behind mosquitto
     python bench/run.py steady --seconds 300 --svg docs/latency-five-minutes.svg
 
 The server runs as `pabal serve` would, in a process of its own: SQLite with synchronous=FULL, or with
@@ -31,6 +32,7 @@ import large
 import pushes
 import receipts
 import smoke
+import stack
 import steady
 import table
 from server import machine, many_files
@@ -46,6 +48,7 @@ PARTS: dict[str, ModuleType] = {
     "groups100": groups100,
     "conversations": conversations,
     "push": pushes,
+    "stack": stack,
     "smoke": smoke,
 }
 

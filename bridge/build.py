@@ -40,6 +40,7 @@ from bridge.store.read_store import ReadStore
 from bridge.store.relay_store import RelayStore
 from bridge.store.retention import DAY_MS, Retention
 from bridge.store.writer import Writer
+from bridge.tracing import NO_TRACING, Tracing
 from bridge.witness import Seen, Witness, restored
 from pabal.presence import Roster
 from pabal.ratelimit import RateLimiter
@@ -82,6 +83,7 @@ class Bridge:
         readers: int = READERS,
         faults: Faults = NO_FAULTS,
         timers: Timers | None = None,
+        tracing: Tracing = NO_TRACING,
         push: PushTimes | None = None,
         push_targets: PushTargets | None = None,
         bell: Bell = NULL_BELL,
@@ -145,6 +147,7 @@ class Bridge:
             on_lost=self._lost.set,
             faults=faults,
             live=self.live,
+            tracing=tracing,
             targets=push_targets,
             on_pushed=self._pushes_made,
             bell=bell,

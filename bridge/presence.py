@@ -163,7 +163,11 @@ class PresenceDesk:
         except BadRequest:
             return False
         if self._outbound is not None and self._timers is not None:
+            known = self._roster.knows(user, device)
             self._tell(self._roster.status(user, device, said, self._timers.time(), will=will))
+            if not self._roster.is_here(user, device) and (known or said.state in {"online", "away"}):
+                # Behind another broker a status is all that is heard of a device.
+                self._saw(user, device)
         return True
 
     # -- telling

@@ -22,6 +22,7 @@ from cli.commands import (
     entries,
     group,
     keys,
+    mosquitto,
     people,
     push,
     push_queue,
@@ -64,9 +65,10 @@ def root(
 
 app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
-app.command("push")(push.push)
 app.command("webapi")(webapi.webapi)
 app.command("bridge")(bridge.bridge)
+app.command("push")(push.push)
+app.command("mosquitto-config")(mosquitto.mosquitto_config)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")

@@ -26,12 +26,19 @@ ADDRESS = "HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080, with a port from 0 (
 MAX_PORT = 65_535
 DATABASE_FILE = "pabal.sqlite3"
 WITNESS_FILE = "epoch.json"
-_BASE_URL = r"^https?://[^/\s@]+\S*$"
-_APPLE_ID = r"^[A-Z0-9]{10}$"
 MIN_SECRET = 16
 FILE_SUFFIX = "_file"
 # Each of them may stand in a file that a setting of this name and `_file` names.
-SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url", "push_webhook_secret")
+SECRETS = (
+    "database_url",
+    "redis_url",
+    "service_secret",
+    "mqtt_url",
+    "mqtt_hook_secret",
+    "push_webhook_secret",
+)
+_BASE_URL = r"^https?://[^/\s@]+\S*$"
+_APPLE_ID = r"^[A-Z0-9]{10}$"
 
 
 class Address(NamedTuple):
@@ -226,6 +233,11 @@ class Settings(BaseSettings):
     metrics: OptionalAddress = _setting(
         Address("127.0.0.1", 9108), "Where Prometheus reads /metrics; off: nowhere.", f"off, or {ADDRESS}"
     )
+    web_metrics: OptionalAddress = _setting(
+        Address("127.0.0.1", 9109),
+        "Where Prometheus reads those of the web process; off: nowhere.",
+        f"off, or {ADDRESS}",
+    )
     public_mqtt: str | None = _setting(
         None,
         "MQTT address that clients are told, where it is not the one listened on.",
@@ -269,6 +281,12 @@ class Settings(BaseSettings):
         f"{MIN_SECRET} characters or more, such as of: openssl rand -hex 32",
     )
     service_secret_file: OptionalFile = _secret_file("service_secret")
+    service_name: str | None = _setting(
+        None,
+        "The name of this webapi process at the broker, where that knows it beforehand; by default it is drawn.",
+        "web or web-NAME, of up to 32 letters, digits, '-' and '_', another one for each process",
+        pattern=r"^web(-[A-Za-z0-9_-]{1,28})?$",
+    )
     mqtt_url: Annotated[Secret | None, BeforeValidator(_broker_url)] = _setting(
         None, "Another MQTT broker, for `pabal bridge`.", endpoint.EXPECTED
     )
@@ -284,6 +302,12 @@ class Settings(BaseSettings):
         "a client id of 1 to 64 letters, digits, '-' and '_'",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
     )
+    mqtt_hook_secret: Annotated[Secret | None, BeforeValidator(_shared_secret)] = _setting(
+        None,
+        "What another broker shows to the REST API when it asks who may do what, at /mqtt/…; without it, nobody may ask.",
+        f"{MIN_SECRET} characters or more, such as of: openssl rand -hex 32",
+    )
+    mqtt_hook_secret_file: OptionalFile = _secret_file("mqtt_hook_secret")
     rate_limits: Switch = _setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
     request_rate: int = _number(50, "Requests a second that one user may make.", low=1, high=1_000_000)
     request_burst: int = _number(200, "Requests that one user may make at once.", low=1, high=1_000_000)
@@ -360,6 +384,18 @@ class Settings(BaseSettings):
         "Web pages' origins that may call the REST API; a list, or separated by commas.",
         "origins such as https://chat.example, separated by commas",
     )
+    reader_connections: int = _number(
+        READERS, "Database connections for reading, of the process that commits.", low=1, high=100
+    )
+    account_connections: int = _number(
+        5, "Database connections for logins, of the process that commits.", low=1, high=100
+    )
+    web_connections: int = _number(
+        16,
+        "Database connections of one web process for accounts, and as many again for reading.",
+        low=1,
+        high=500,
+    )
     push: Literal["embedded", "off"] = _setting(
         "embedded",
         "Whether pabal serve sends pushes itself; off: pabal push does, or nobody.",
@@ -423,22 +459,28 @@ class Settings(BaseSettings):
         "https://HOST",
         pattern=r"^https://[^/\s@]+/?$",
     )
-    reader_connections: int = _number(
-        READERS, "Database connections for reading, of the process that commits.", low=1, high=100
-    )
-    account_connections: int = _number(
-        5, "Database connections for logins, of the process that commits.", low=1, high=100
-    )
-    web_connections: int = _number(
-        16,
-        "Database connections of one web process for accounts, and as many again for reading.",
-        low=1,
-        high=500,
-    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "How much is logged.", "one of debug, info, warning, error"
     )
     log_format: Literal["text", "json"] = _setting("text", "How the log is written.", "text or json")
+    trace_rate: int = _number(
+        10,
+        "Requests a second that are followed in the log, of those that bring a traceparent.",
+        low=0,
+        high=10_000,
+    )
+    trace_every: int = _number(
+        0,
+        "Of the requests that bring none, every so manieth is given one; 0: none.",
+        low=0,
+        high=1_000_000_000,
+    )
+    otel_endpoint: str | None = _setting(
+        None,
+        "Collector of OpenTelemetry that is sent what is followed; needs pabal[otel].",
+        "http://HOST:PORT or https://HOST:PORT, of OTLP over HTTP",
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+    )
     web_threads: int = _number(96, "Threads that serve the REST API.", low=2, high=1_000)
     web_waits: int = _number(
         64, "Long polls that may wait at the same time; fewer than web_threads.", low=0, high=999

@@ -1083,6 +1083,7 @@ class ServiceRequest(Struct, frozen=True, kw_only=True, rename={"as_": "as"}):
     ref: str
     as_: "ActingAs"
     request: Raw
+    traceparent: str | None = None
 
 
 class ActingAs(Struct, frozen=True, kw_only=True):

@@ -159,6 +159,11 @@ class Roster:
             return False
         return known.shown != "offline" or any(found.is_here for found in list(known.devices.values()))
 
+    def knows(self, user: UserId, device: DeviceId) -> bool:
+        """Whether it is here, or has said something that still counts."""
+        known = self._users.get(user)
+        return known is not None and device in known.devices
+
     def __len__(self) -> int:
         return len(self._users)
 
@@ -201,7 +206,7 @@ class Roster:
         What is older than the newest is passed over. A will says that a connection has ended, which is known already
         where connections are: while another one stands, or while the device may still come back, it changes nothing.
         """
-        if (will or said.state in {None, "offline"}) and not self._has(user, device):
+        if (will or said.state in {None, "offline"}) and not self.knows(user, device):
             return None
         one, found = self._known(user, device, now)
         if said.n is not None:
@@ -238,10 +243,6 @@ class Roster:
         return changes
 
     # -- the inside
-
-    def _has(self, user: UserId, device: DeviceId) -> bool:
-        known = self._users.get(user)
-        return known is not None and device in known.devices
 
     def _known(self, user: UserId, device: DeviceId, now: float) -> tuple[_User, _Device]:
         one = self._users.get(user)

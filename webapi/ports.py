@@ -53,6 +53,14 @@ class Reads(Protocol):
         """`head` of each, in one query; users without an inbox may be left out."""
         ...
 
+    def in_room(self, user: UserId, conv: ConvId) -> bool:
+        """Whether this user is a present member of this group."""
+        ...
+
+    def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        """Which of them let `viewer` see when they are online."""
+        ...
+
     def presence(self, user: UserId, users: Sequence[UserId], states: Callable[[UserId], State]) -> bytes:
         """A `PresenceList`: of what `states` says, as much as each of them shows to this user."""
         ...

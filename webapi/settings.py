@@ -1,8 +1,9 @@
 """What webapi is told at its start. Durations are seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pabal.messages import MAX_PACKET_BYTES
+from webapi.mqtt_gate import Insiders
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class WebSettings:
     max_waits: int = 64
     """Long polls at once; keep it below the number of threads."""
     wake_interval_s: float = 0.2
+    mqtt_hook_secret: str | None = field(default=None, repr=False)
+    """What another broker shows at `/mqtt/…`; None: there are no such paths."""
+    insiders: Insiders = field(default_factory=Insiders)
+    """Who else than devices may come into that broker."""
     proxies: int = 0
     """How many reverse proxies of ours stand in front and set X-Forwarded-For."""
     push: PushOffer = PushOffer()

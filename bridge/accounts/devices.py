@@ -64,6 +64,33 @@ class Devices(Desk):
             self._note(tx, user, "device_added", origin, device=device_id, allow=sorted(rights))
         return NewDevice(device_id, rights, secret)
 
+    def renew_secret(self, user: UserId, device: DeviceId, *, origin: Origin = UNKNOWN) -> NewDevice:
+        """A new secret, for an operator who hands it to the device; a secret of before is good no longer. The device is
+        made if there is none, with all rights.
+
+        Raises: NotFound for a user; Conflict if there are too many devices.
+        """
+        secret = new_secret()
+        with self._store.writing() as tx:
+            existing(tx, user, lock=True)
+            known = tx.device(user, device)
+            if known is None:
+                self._add_row(tx, user, device, seen_ts=None)
+            elif known.secret_hash is not None:
+                tx.kick(user, device, "kicked", self._now_ms(), credential=credential_of(known.secret_hash))
+            rights = EVERYTHING if known is None else known.allow
+            tx.set_secret(user, device, hash_of(secret), rights)
+            self._note(tx, user, "device_added", origin, device=device, allow=sorted(rights))
+        return NewDevice(device, rights, secret)
+
+    def secret_rights(self, user: UserId, device: DeviceId) -> frozenset[str] | None:
+        """What a device with a secret may do. Returns None if it has none, or its user is kept out."""
+        with self._store.reading() as tx:
+            owner, row = tx.account(user), tx.device(user, device)
+        if owner is None or owner.state != "active" or row is None or row.secret_hash is None:
+            return None
+        return row.allow
+
     def delete_device(self, user: UserId, device: DeviceId, *, origin: Origin = UNKNOWN) -> None:
         """The device's session, secret and live connections end.
 

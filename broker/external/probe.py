@@ -45,7 +45,7 @@ async def check(endpoint: "Endpoint", client_id: str) -> None:
     link.close()
 
 
-async def warn_if_open(endpoint: "Endpoint") -> None:
+async def warn_if_open(endpoint: "Endpoint", client_id: str) -> None:
     """Whether strangers may publish what the bridge takes for a device's word: then anybody may be anybody."""
     stranger = replace(endpoint, username=None, password=None)
     try:
@@ -53,7 +53,7 @@ async def warn_if_open(endpoint: "Endpoint") -> None:
     except LinkError:
         return
     try:
-        receiver, ear = await _open(endpoint, f"pabal-probe-{secrets.token_hex(4)}")
+        receiver, ear = await _open(endpoint, f"{client_id}-probe-{secrets.token_hex(4)}")
     except LinkError:
         sender.close()
         return

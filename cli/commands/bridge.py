@@ -11,7 +11,8 @@ SETTINGS = (
     "rate_limits", "request_rate", "request_burst", "inbox_keep_days", "inbox_keep_updates", "audit_keep_days",
     "small_group_limit", "max_group_members", "recall_seconds", "session_days", "max_packet_bytes",
     "push", *PUSH, "push_wait_seconds", "push_ttl_seconds", "push_keep_days",
-    "reader_connections", "account_connections", "log_level", "log_format",
+    "reader_connections", "account_connections",
+    "log_level", "log_format", "trace_rate", "trace_every", "otel_endpoint",
 )  # fmt: skip
 
 

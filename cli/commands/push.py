@@ -12,7 +12,7 @@ def push(flags: Flags) -> None:
 
     Any number of them share the work of one database; a server with --push=off leaves it all to them. They need its data folder, or a copy of its vapid.pem.
     """
-    loaded = flags.load()
+    loaded = flags.load(("metrics",))
     for warning in loaded.warnings:
         output.warning(warning)
     logs.configure(loaded.settings.log_level, loaded.settings.log_format)

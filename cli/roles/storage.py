@@ -13,6 +13,7 @@ from bridge.push_commands import PushTargets
 from bridge.store.faults import NO_FAULTS, Armed, Faults
 from bridge.store.lease import Lease
 from bridge.store.retention import Retention
+from bridge.tracing import NO_TRACING, Tracing
 from cli import database
 from cli.errors import CliError, SettingsError
 from cli.settings import Settings
@@ -48,7 +49,11 @@ def tell_of_limits(settings: Settings) -> None:
 
 
 def make_bridge(
-    settings: Settings, lease: Lease, plane: Plane, push_targets: PushTargets | None = None
+    settings: Settings,
+    lease: Lease,
+    plane: Plane,
+    tracing: Tracing = NO_TRACING,
+    push_targets: PushTargets | None = None,
 ) -> Bridge:
     """Not yet started. From here on no other server can commit.
 
@@ -71,6 +76,7 @@ def make_bridge(
         recall_window_s=settings.recall_seconds,
         readers=settings.reader_connections,
         faults=_faults(),
+        tracing=tracing,
         bell=plane.bell,
         mirror=plane.mirror,
         push_targets=push_targets,

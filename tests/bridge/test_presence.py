@@ -170,6 +170,20 @@ async def test_away_comes_from_status_and_the_will_of_a_lost_connection_adds_not
     assert [payload for _, payload, _ in scene.told] == [ONLINE, AWAY]
 
 
+async def test_behind_another_broker_a_device_was_here_when_it_last_said_something(scene, seen):
+    assert scene.desk.status(ALICE, D, b'{"state":"offline","n":1}', will=True)
+    await scene.desk.flush()
+    assert seen() is None, "nothing was known of it: what is retained of long ago"
+    scene.clock.ms += 1_000
+    scene.desk.status(ALICE, D, b'{"state":"online","n":2}', will=False)
+    await scene.desk.flush()
+    assert seen() == 1_001_000
+    scene.clock.ms += 5_000
+    scene.desk.status(ALICE, D, b'{"state":"offline","n":2}', will=True)
+    await scene.desk.flush()
+    assert seen() == 1_006_000
+
+
 @pytest.mark.parametrize(
     "payload", [b"{", b'{"state":"busy"}', b'{"state":"online","n":1e99}', b"x" * 100_000]
 )

@@ -30,6 +30,9 @@ class FakeChat:
         self.is_up = True
         self.refusal: PabalError | None = None
         self.headed = 0
+        # Whose presence one sees, and the rooms that one is in.
+        self.sees: set[tuple[str, str]] = set()
+        self.rooms: set[tuple[str, str]] = set()
         self.reports = 0
         # A test that asks for these puts the real ones here.
         self.people: Any = None
@@ -124,6 +127,12 @@ class FakeChat:
             self.headed += 1
             self._check_up()
             return {user: len(self.inboxes[user]) for user in users if user in self.inboxes}
+
+    def in_room(self, user: UserId, conv: ConvId) -> bool:
+        return (user, conv) in self.rooms
+
+    def visible_to(self, viewer: UserId, users: Collection[UserId]) -> set[UserId]:
+        return {user for user in users if (viewer, user) in self.sees}
 
     def presence(self, _user: UserId, users: Sequence[UserId], states: Callable[[UserId], State]) -> bytes:
         """Everybody shows it to everybody."""

@@ -171,7 +171,7 @@ class SystemNotice(Struct, frozen=True, kw_only=True, omit_defaults=True):
     `reason`), and the app there is to subscribe anew.
     """
 
-    event: str
+    event: str = ""
     device: str = ""
     service: str = ""
     reason: str = ""

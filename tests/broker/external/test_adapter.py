@@ -406,14 +406,13 @@ async def test_a_second_bridge_goes_on_with_the_session_of_the_first_which_does_
 async def test_a_broker_that_lets_anybody_be_anybody_is_told_of(other, caplog):
     place = Endpoint("127.0.0.1", other.world.port)
     await check(place, "pabal-bridge")
-    await warn_if_open(place)
+    await warn_if_open(place, "pabal-bridge")
     assert caplog.text.count("lets anybody publish in anybody's name") == 1
 
 
 async def test_a_broker_that_lets_no_strangers_in_is_not(other, caplog):
     await other.world.kill()
     await other.world.start()
-    await warn_if_open(
-        Endpoint("127.0.0.1", other.world.port, username="svc:web-1", password="service-secret")
-    )
+    place = Endpoint("127.0.0.1", other.world.port, username="svc:web-1", password="service-secret")
+    await warn_if_open(place, "svc:web-1")
     assert caplog.text == ""

@@ -1,0 +1,1 @@
+"""What `pabal mosquitto-config` writes."""
