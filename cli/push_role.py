@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 
-from cli import database, loop, output
+from cli import backplane, database, loop, output
 from cli.push_exposition import PushFigure
 from cli.push_services import push_services
 from cli.pushing import Pushing
+from cli.redis_exposition import with_redis
 from cli.roles import running
 from cli.roles.health import Answering, Health, Phase
 from cli.roles.watch import Watch
@@ -20,6 +21,7 @@ def run(settings: Settings) -> None:
     """
     database.require_existing(settings)
     database.require_current(settings)
+    backplane.check(settings)
     running.run(lambda _stack, stop: _push(settings, stop))
 
 
@@ -29,11 +31,14 @@ async def _push(settings: Settings, stop: asyncio.Event) -> None:
     async with contextlib.AsyncExitStack() as stack:
         # No wake-ups over MQTT: those need the broker in the same process.
         pushing = Pushing(settings.url, push_services(settings))
+        plane = backplane.open_plane(settings)
         stack.push_async_callback(watch.stop)
         await watch.start(0.0)
-        watch.expose(PushFigure(pushing.numbers))
+        watch.expose(with_redis(PushFigure(pushing.numbers), plane.figures))
         stack.push_async_callback(pushing.stop)
         await pushing.start()
+        plane.hear(pushes=pushing.wake)
+        stack.push_async_callback(asyncio.to_thread, plane.stop)
         health.require(Answering(pushing.ping, "the database does not answer"))
         loop.settle_heap()
         health.phase = Phase.SERVING
