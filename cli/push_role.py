@@ -10,6 +10,8 @@ from cli.pushing import Pushing
 from cli.redis_exposition import with_redis
 from cli.roles import running
 from cli.roles.health import Answering, Health, Phase
+from cli.roles.tracing import check as check_tracing
+from cli.roles.tracing import make_tracing
 from cli.roles.watch import Watch
 from cli.settings import Settings
 
@@ -21,16 +23,17 @@ def run(settings: Settings) -> None:
     """
     database.require_existing(settings)
     database.require_current(settings)
+    check_tracing(settings)
     backplane.check(settings)
-    running.run(lambda _stack, stop: _push(settings, stop))
+    running.run(lambda stack, stop: _push(settings, stack, stop))
 
 
-async def _push(settings: Settings, stop: asyncio.Event) -> None:
+async def _push(settings: Settings, after: contextlib.ExitStack, stop: asyncio.Event) -> None:
     health = Health()
     watch = Watch(settings, health)
     async with contextlib.AsyncExitStack() as stack:
         # No wake-ups over MQTT: those need the broker in the same process.
-        pushing = Pushing(settings.url, push_services(settings))
+        pushing = Pushing(settings.url, push_services(settings), make_tracing(settings, "pabal-push", after))
         plane = backplane.open_plane(settings)
         stack.push_async_callback(watch.stop)
         await watch.start(0.0)
