@@ -12,7 +12,7 @@ WORKERS ?= 4
 SECONDS ?= 60
 SEED ?= 1
 
-.PHONY: help run test cov check bench bench-broker faults faults-external fuzz format clean
+.PHONY: help run test cov check bench bench-broker faults faults-external fuzz stack-test format clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,6 +49,9 @@ faults-external: $(VENV)/.installed-test ## Kill mosquitto and the bridge behind
 
 fuzz: $(VENV)/.installed-test ## Throw broken packets at the MQTT parser (SECONDS=60 SEED=1)
 	$(BIN)/python tests/support/packet_fuzz.py --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+stack-test: $(VENV)/.installed-test ## Bring docker/ up for real, break it and check the guarantee (ARGS=--quick; see docker/README.md)
+	$(BIN)/python tests/stack/laboratory.py $(ARGS)
 
 format: $(VENV)/.installed-dev ## Put the sources into shape
 	$(BIN)/ruff check --fix .

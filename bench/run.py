@@ -8,6 +8,7 @@
     python bench/run.py receipts                        # reading and typing of 1,000 users
     python bench/run.py groups100                       # 100 groups of 100, 50 messages a second
     python bench/run.py conversations                   # the list of somebody with 1,000 conversations
+    python bench/run.py stack                           # all in one, roles, and a bridge behind mosquitto
     python bench/run.py steady --seconds 300 --svg docs/latency-five-minutes.svg
 
 The server runs as `pabal serve` would, in a process of its own: SQLite with synchronous=FULL, or with
@@ -29,6 +30,7 @@ import groups100
 import large
 import receipts
 import smoke
+import stack
 import steady
 import table
 from server import machine, many_files
@@ -43,6 +45,7 @@ PARTS: dict[str, ModuleType] = {
     "receipts": receipts,
     "groups100": groups100,
     "conversations": conversations,
+    "stack": stack,
     "smoke": smoke,
 }
 

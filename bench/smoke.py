@@ -13,6 +13,7 @@ import groups100
 import large
 import people
 import receipts
+import stack
 from fill import fill
 from server import HOST, place, serving
 from steady import checkpoints_in
@@ -51,3 +52,5 @@ def _of_people(options: argparse.Namespace) -> Iterator[tuple[str, dict]]:
     few = argparse.Namespace(**vars(options) | {"users": 30, "conversations": 6, "messages": 3, "repeat": 2})
     yield from receipts.measure(few)
     yield from conversations.measure(few)
+    alone = {"only": "serve", "pairs": 1, "window": 2, "rate": 40}
+    yield from stack.measure(argparse.Namespace(**vars(options) | alone))

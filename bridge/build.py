@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +23,9 @@ from bridge.live import LiveNews
 from bridge.outbox import Outbox, unsent
 from bridge.ports import Courier, Outbound
 from bridge.presence import PresenceDesk, Timers
+from bridge.push.making import PushTimes
+from bridge.push_commands import PushTargets
+from bridge.push_ends import PushEnds
 from bridge.reads import Reads
 from bridge.receipts import EVERY_S
 from bridge.relay import Relay
@@ -37,6 +40,7 @@ from bridge.store.read_store import ReadStore
 from bridge.store.relay_store import RelayStore
 from bridge.store.retention import DAY_MS, Retention
 from bridge.store.writer import Writer
+from bridge.tracing import NO_TRACING, Tracing
 from bridge.witness import Seen, Witness, restored
 from pabal.presence import Roster
 from pabal.ratelimit import RateLimiter
@@ -45,6 +49,8 @@ READERS = 4
 # Batches of the outbox that are read at once.
 OUTBOX_PAGE = 64
 WITNESS_EVERY_S = 5.0
+# So long after its time was over a push counts as one that nobody sends.
+LATE_MS = 3_600_000
 # A transaction of the committer pauses only to decide; a server that is stopped within one must not keep the next
 # one out for longer than this.
 COMMITTER_IDLE_S = 3
@@ -77,13 +83,16 @@ class Bridge:
         readers: int = READERS,
         faults: Faults = NO_FAULTS,
         timers: Timers | None = None,
+        tracing: Tracing = NO_TRACING,
+        push: PushTimes | None = None,
+        push_targets: PushTargets | None = None,
         bell: Bell = NULL_BELL,
         mirror: Mirror = NULL_MIRROR,
     ) -> None:
         """The schema must be current, and `lease` (None: nobody else can write) ours; it stays the caller's. From
         here on no other server can commit. `witness` is the file that remembers what was seen of the database;
-        `readers` is how many read at once, each on a connection of its own. `bell` and `mirror` are for other
-        processes.
+        `readers` is how many read at once, each on a connection of its own. `push_targets` says what push services
+        take; None: there are none. `bell` and `mirror` are for other processes.
 
         Raises: schema.SchemaError if it is not; errors.Unavailable if the database cannot be used.
         """
@@ -100,7 +109,10 @@ class Bridge:
         self._executor = ThreadPoolExecutor(readers, thread_name_prefix="reader")
         self._changes: ChangePoller | None = None
         self._eraser: Eraser | None = None
-        self._events_days = (retention or Retention()).events_days
+        self._retention = retention or Retention()
+        self._push_times = push or PushTimes()
+        self._push_ends: PushEnds | None = None
+        self._on_pushed: Callable[[], None] = lambda: None
         self._now_ms = faults.now_ms
         self._sweeper: Sweeper | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -118,6 +130,8 @@ class Bridge:
             recall_window_ms=recall_window_s * 1000,
             max_members=max_members,
             faults=faults,
+            push=self._push_times,
+            reached=self.roster.is_reached,
         )
         self.live = LiveNews(
             LiveStore(self._reader),
@@ -133,6 +147,9 @@ class Bridge:
             on_lost=self._lost.set,
             faults=faults,
             live=self.live,
+            tracing=tracing,
+            targets=push_targets,
+            on_pushed=self._pushes_made,
             bell=bell,
         )
         self.inbox = Inbox(self.reads, self._executor)
@@ -167,7 +184,8 @@ class Bridge:
             self._store,
             self._executor,
             outbound,
-            events_since=lambda: self._now_ms() - self._events_days * DAY_MS,
+            events_since=lambda: self._now_ms() - self._retention.events_days * DAY_MS,
+            pushes_since=self._pushes_since,
         )
         self.live.start(outbound, self.relay.commit)
         self._changes = ChangePoller(
@@ -178,7 +196,22 @@ class Bridge:
         self._sweeper.start()
         await self.presence.start(outbound)
         self._eraser.start()
+        self._push_ends = PushEnds(self.relay.commit, self._store, self._executor)
+        self._push_ends.start()
         self._watching = loop.create_task(self._watch())
+
+    def on_pushed(self, callback: Callable[[], None]) -> None:
+        """Have it called, in the loop, when there may be pushes to be sent: a worker in this process need not wait until
+        it looks again.
+        """
+        self._on_pushed = callback
+
+    def _pushes_made(self) -> None:
+        self._on_pushed()
+
+    def _pushes_since(self) -> tuple[int, int]:
+        now = self._now_ms()
+        return now - self._retention.pushes_days * DAY_MS, now - self._push_times.ttl_ms - LATE_MS
 
     def look_for_changes(self) -> None:
         """At once, instead of a moment later; to be called in the loop."""
@@ -209,6 +242,8 @@ class Bridge:
             await self._eraser.stop()
         if self._sweeper is not None:
             await self._sweeper.stop()
+        if self._push_ends is not None:
+            await self._push_ends.stop()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)

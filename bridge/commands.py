@@ -14,6 +14,7 @@ import msgspec
 from bridge.group_commands import GroupCommand, GroupLogCommand
 from bridge.people_commands import PeopleCommand
 from bridge.ports import QueueChanges, Retained, Source, StoredSession
+from bridge.push_commands import PushCommand
 from pabal import codec, ids
 from pabal import messages as m
 from pabal.errors import BadRequest, NotAMember
@@ -232,10 +233,21 @@ class ForgetEvents:
     limit: int
 
 
+@dataclass(frozen=True, slots=True)
+class ForgetPushes:
+    """Of what became of pushes, the `limit` oldest from before `before_ts`; what was due before `open_before_ts` and is
+    open still counts as dropped. Its outcome is how many went.
+    """
+
+    before_ts: int
+    open_before_ts: int
+    limit: int
+
+
 LogCommand = SendCommand | ChangeMessage | CreateGroup | ChangeMember | GroupLogCommand | DropMember
 """What makes an entry in a conversation, and is known again by its id."""
-Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand | GroupCommand | HideMessage
-Erasure = EraseEntries | EraseInbox | EraseContacts | EndErasure | ForgetEvents
+Entry = LogCommand | ReadCommand | AckCommand | PeopleCommand | GroupCommand | HideMessage | PushCommand
+Erasure = EraseEntries | EraseInbox | EraseContacts | EndErasure | ForgetEvents | ForgetPushes
 Upkeep = SaveSession | DeleteSession | SaveRetained | SaveQueues | MarkDelivered | SavePresence | Erasure
 Command = Entry | Upkeep
 

@@ -192,6 +192,7 @@ def merged(one: Committed, other: Committed) -> Committed:
         _either(one.moved, other.moved),
         {user: max(seq, one.arrived.get(user, 0)) for user, seq in (one.arrived | other.arrived).items()},
         one.is_regrouped or other.is_regrouped,
+        one.is_pushed or other.is_pushed,
     )
 
 

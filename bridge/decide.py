@@ -39,6 +39,8 @@ from bridge.mute_rules import mute_conversation
 from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
 from bridge.people_rules import change_block, change_contact, check_writes
 from bridge.plan import Extra, InboxEntry, Plan, ReadRow
+from bridge.push_commands import EndPush, RemovePush, SetPush, SetQuiet
+from bridge.push_rules import end_push, remove_push, set_push, set_quiet
 from bridge.receipt_marks import moved_by_reading, note_mentions
 from bridge.report_rules import make_report
 from bridge.role_rules import add_or_promote
@@ -181,7 +183,7 @@ def _read(batch: Batch, command: ReadCommand) -> bytes | None:
         update = m.ReadUpdate(ts=batch.ts, conv=conv, message_id=command.message_id)
         tail = codec.update_tail(batch.epoch, update)
         data = codec.encode(update).decode()
-        plan.inbox.append(InboxEntry(user, "read", conv, command.message_id, data, tail))
+        plan.inbox.append(InboxEntry(user, "read", conv, command.message_id, data, tail, command.device))
     return done(command)
 
 
@@ -215,4 +217,8 @@ _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     JoinByInvite: join_by_invite,
     ExpireMessage: expire_message,
     HideMessage: hide_message,
+    SetPush: set_push,
+    RemovePush: remove_push,
+    EndPush: end_push,
+    SetQuiet: set_quiet,
 }

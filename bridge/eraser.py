@@ -20,6 +20,7 @@ from bridge.commands import (
     EraseEntries,
     EraseInbox,
     ForgetEvents,
+    ForgetPushes,
 )
 from bridge.outage import Outage
 from bridge.ports import Outbound
@@ -42,7 +43,9 @@ ROUND_S = 3600.0
 
 
 class Eraser:
-    """Owns one task. `events_since` tells from when on events are kept, in milliseconds since 1970."""
+    """Owns one task. `events_since` tells from when on events are kept, in milliseconds since 1970; `pushes_since`
+    likewise what became of pushes, and since when a push may be due that nobody has sent.
+    """
 
     def __init__(
         self,
@@ -52,12 +55,14 @@ class Eraser:
         outbound: Outbound,
         *,
         events_since: Callable[[], int],
+        pushes_since: Callable[[], tuple[int, int]],
     ) -> None:
         self._commit = commit
         self._store = store
         self._readers = readers
         self._outbound = outbound
         self._events_since = events_since
+        self._pushes_since = pushes_since
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._outage = Outage(
@@ -85,6 +90,7 @@ class Eraser:
                 for user in await self._read(lambda snapshot: snapshot.deleting()):
                     await self._erase(user)
                 await self._forget_events()
+                await self._forget_pushes()
             except Unavailable as error:
                 self._outage.goes_on(error)
                 await asyncio.sleep(AGAIN_S)
@@ -124,6 +130,14 @@ class Eraser:
         oldest = await self._read(lambda snapshot: snapshot.oldest_event())
         if oldest is not None and oldest < since:
             while await self._commit(ForgetEvents(since, ENTRIES)):
+                pass
+
+    async def _forget_pushes(self) -> None:
+        """Raises: Unavailable."""
+        done_since, due_since = self._pushes_since()
+        oldest = await self._read(lambda snapshot: snapshot.oldest_push())
+        if oldest is not None and oldest < max(done_since, due_since):
+            while await self._commit(ForgetPushes(done_since, due_since, ENTRIES)):
                 pass
 
     async def _read(self, look: Callable[[Snapshot], T]) -> T:

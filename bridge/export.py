@@ -3,7 +3,7 @@
 Pages are read one after the other, beside a server that goes on: an export is not one moment.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,8 @@ devices.json              its devices; secrets are not kept by the server, only 
 sessions.json             logins that live, without their tokens
 security.json             what happened to the account, newest first
 privacy.json              what it has chosen that others may do and see
+pushes.json               how its devices are reached by push, without the addresses
+quiet.json                hours in which it wants no pushes
 contacts.json             its contacts, and requests that wait
 blocks.json               whom it has blocked
 conversations.json        the conversations that it is in
@@ -41,6 +43,9 @@ message that was taken back.
 class ExportReads(Protocol):
     """What an export reads of conversations; pages are JSON as in `bridge.reads.Reads`."""
 
+    @property
+    def pushes(self) -> "ExportPushes": ...
+
     def conversations(self, user: UserId, after: str | None, limit: int) -> bytes: ...
 
     def history(self, user: UserId, conv: ConvId, before: int | None, after: int | None, limit: int) -> bytes:
@@ -52,6 +57,14 @@ class ExportReads(Protocol):
     ) -> list[tuple[int, str]]:
         """Raises: NotAMember, NotFound."""
         ...
+
+
+class ExportPushes(Protocol):
+    """What an export reads of pushes."""
+
+    def subscriptions(self, user: UserId) -> Sequence[m.PushState]: ...
+
+    def quiet_state(self, user: UserId) -> m.QuietState: ...
 
 
 class ExportPeople(Protocol):
@@ -117,6 +130,8 @@ class Export:
         return [
             ("profile.json", [_json(_profile(profile))]),
             ("privacy.json", [_json(profile.privacy)]),
+            ("pushes.json", _array(_json(_plain(one)) for one in self._reads.pushes.subscriptions(user))),
+            ("quiet.json", [_json(_plain(self._reads.pushes.quiet_state(user)))]),
             ("devices.json", _array(_json(one) for one in accounts.list_devices(user))),
             ("sessions.json", _array(_json(one) for one in accounts.list_sessions(user))),
             ("contacts.json", _array(_json(one) for one in self._contacts(user))),
@@ -193,6 +208,12 @@ def _array(items: Iterable[bytes | Raw]) -> Iterator[bytes]:
         yield between + bytes(item)
         between = b",\n"
     yield b"[]\n" if between == b"[\n" else b"\n]\n"
+
+
+def _plain(reply: m.PushState | m.QuietState) -> dict[str, object]:
+    """What a reply says, without what makes it one."""
+    fields: dict[str, object] = msgspec.to_builtins(reply)
+    return {name: value for name, value in fields.items() if name not in {"re", "ok"}}
 
 
 def _json(value: object) -> bytes:

@@ -30,6 +30,8 @@ from bridge.group_commands import (
 from bridge.group_facts import GroupFacts, GroupWanted, want_group
 from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
 from bridge.people_facts import PeopleFacts, PeopleWanted, want_people
+from bridge.push_commands import EndPush, RemovePush, SetPush, SetQuiet
+from bridge.push_facts import PushFacts, PushWanted
 from pabal import ids
 from pabal.ids import ConvId, DeviceId, UserId
 
@@ -107,6 +109,7 @@ class Facts:
     reactions: dict[tuple[ConvId, int, UserId], set[str]] = field(default_factory=dict)
     people: PeopleFacts = field(default_factory=PeopleFacts)
     group: GroupFacts = field(default_factory=GroupFacts)
+    push: PushFacts = field(default_factory=PushFacts)
     # What is forwarded in this batch; and which messages who of its users has hidden from the own view.
     contents: dict[tuple[ConvId, int], Content] = field(default_factory=dict)
     hidden: set[tuple[ConvId, int, UserId]] = field(default_factory=set)
@@ -133,6 +136,7 @@ class Wanted:
     successions: set[ConvId] = field(default_factory=set)
     people: PeopleWanted = field(default_factory=PeopleWanted)
     group: GroupWanted = field(default_factory=GroupWanted)
+    push: PushWanted = field(default_factory=PushWanted)
     direct_contents: list[tuple[ConvId, int]] = field(default_factory=list)
     group_contents: list[tuple[ConvId, int]] = field(default_factory=list)
     hidden: list[tuple[ConvId, int, UserId]] = field(default_factory=list)
@@ -278,6 +282,20 @@ def _want_own(keys: Wanted, command: MuteConversation | JoinByInvite) -> None:
         keys.conversations.add(command.conv)
 
 
+def _want_push(keys: Wanted, command: SetPush | RemovePush | EndPush | SetQuiet) -> None:
+    keys.accounts.add(command.user)
+    match command:
+        case SetPush(user=user, of=of):
+            keys.push.devices.add((user, of))
+        case EndPush(user=user, of=of):
+            keys.push.subscriptions.add((user, of))
+        case SetQuiet(user=user, conv=conv) if conv is not None:
+            keys.group.muted.add((conv, user))
+            keys.conversations.add(conv)
+        case _:
+            pass
+
+
 def want_join(keys: Wanted, conv: ConvId, user: UserId, device: DeviceId, request_id: str | None) -> None:
     """What joining by a link needs, now that it is known which group that is."""
     keys.conversations.add(conv)
@@ -309,4 +327,8 @@ _WANTS: dict[type, Callable[[Wanted, Any], None]] = {
     EndInvite: _want_settings,
     MuteConversation: _want_own,
     JoinByInvite: _want_own,
+    SetPush: _want_push,
+    RemovePush: _want_push,
+    EndPush: _want_push,
+    SetQuiet: _want_push,
 }

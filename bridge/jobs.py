@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bridge.commands import Command
 from bridge.ports import Source, Ticket
+from bridge.tracing import Followed
 from pabal import messages as m
 from pabal.errors import PabalError
 
@@ -37,6 +38,7 @@ class Job:
     packet: Packet
     reply: Callable[[bytes], None]
     command: Command | None = None
+    followed: Followed | None = None
 
 
 @dataclass(slots=True)
@@ -45,3 +47,4 @@ class Upkeep:
 
     command: Command
     future: asyncio.Future[int | None]
+    followed: None = None

@@ -9,6 +9,7 @@ import msgspec
 from bridge.facts import Conversation, Mode
 from bridge.group_facts import GroupPlan
 from bridge.people_facts import PeoplePlan
+from bridge.push_facts import PushPlan
 from pabal import messages as m
 from pabal.errors import PabalError
 from pabal.ids import ConvId, UserId
@@ -92,7 +93,9 @@ class ContentRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class InboxEntry(msgspec.Struct, frozen=True, gc=False):
-    """One update for one inbox; `tail` is the update behind its seq."""
+    """One update for one inbox; `tail` is the update behind its seq. `device` is the user's own that made it, where
+    that matters to the others.
+    """
 
     user: UserId
     type: str
@@ -100,6 +103,7 @@ class InboxEntry(msgspec.Struct, frozen=True, gc=False):
     message_id: int | None
     data: str | None
     tail: bytes
+    device: str | None = None
 
 
 @dataclass(slots=True)
@@ -131,6 +135,7 @@ class Plan:
     hidden: list[tuple[UserId, ConvId, int]] = field(default_factory=list)
     mentions: list[tuple[ConvId, str, int]] = field(default_factory=list)
     moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
+    push: PushPlan = field(default_factory=PushPlan)
 
     def final_members(self) -> tuple[list[JoinRow], list[LeaveRow]]:
         """Of several changes of one member in a batch the last one counts; joins are told apart from leaves."""

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from pabal.acl import EVERYTHING
 from pabal.codec import Format
 from pabal.ids import ConvId, DeviceId, UserId
+from pabal.trace import Trace
 
 
 class Ticket(Protocol):
@@ -39,8 +40,10 @@ class Source:
 class Inbound(Protocol):
     """What the broker calls; the bridge's relay is one."""
 
-    def submit(self, source: Source, payload: bytes, form: Format, ticket: Ticket) -> None:
-        """A packet that arrived on the `up` topic of `source`."""
+    def submit(
+        self, source: Source, payload: bytes, form: Format, ticket: Ticket, trace: Trace | None = None
+    ) -> None:
+        """A packet that arrived on the `up` topic of `source`. `trace`: the trace context that it brought."""
         ...
 
     def submit_service(self, instance: str, payload: bytes, ticket: Ticket) -> None:
@@ -51,8 +54,8 @@ class Inbound(Protocol):
 class Outbound(Protocol):
     """What the bridge calls; a broker, or an adapter to one, is one."""
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> None:
-        """To whoever is subscribed."""
+    def publish(self, topic: str, payload: bytes, qos: int, trace: str | None = None) -> None:
+        """To whoever is subscribed. `trace` is the trace context that it carries, where it can carry one."""
         ...
 
     def deliver(self, user: UserId, updates: Sequence[tuple[int, bytes]]) -> None:

@@ -9,9 +9,11 @@ from bridge import updates
 from bridge.group_reads import group_page, invite_page
 from bridge.people_reads import PeopleReads
 from bridge.ports import InboxPage
+from bridge.push_reads import PushReads
 from bridge.store.failures import answering
 from bridge.store.faults import now_ms
 from bridge.store.read_store import ReadStore, Snapshot
+from bridge.trace import TraceReads
 from pabal import codec, ids
 from pabal import messages as m
 from pabal.errors import BadRequest, NotAMember, NotFound, Unavailable
@@ -39,6 +41,8 @@ class Reads:
         self._given_epoch = epoch
         self._states = states
         self._people = PeopleReads(store)
+        self._pushes = PushReads(store)
+        self._traces = TraceReads(store)
         self._clock_ms = clock_ms
 
     @property
@@ -57,6 +61,14 @@ class Reads:
     @property
     def people(self) -> PeopleReads:
         return self._people
+
+    @property
+    def traces(self) -> TraceReads:
+        return self._traces
+
+    @property
+    def pushes(self) -> PushReads:
+        return self._pushes
 
     def head(self, user: UserId) -> int:
         """The newest seq of the inbox; 0 for an empty one."""

@@ -22,17 +22,31 @@ from bridge.jobs import Job, Packet, Upkeep
 from bridge.lanes import Lanes
 from bridge.live import NULL_LIVE, Live
 from bridge.ports import Courier, Outbound, Source, Ticket
+from bridge.push_commands import NoTargets, PushTargets
 from bridge.reads import Reads
-from bridge.requests import SMALL, command_of, no_collecting, read, read_one, reads_only, right_refusal
+from bridge.requests import (
+    SMALL,
+    command_of,
+    entry_of,
+    no_collecting,
+    op_of,
+    read,
+    read_one,
+    reads_only,
+    right_refusal,
+)
 from bridge.store.failures import LeaseLost
 from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.relay_store import Batch, Committed
+from bridge.tracing import NO_TRACING, Followed, Tracing
 from pabal import codec, topics
 from pabal import messages as m
 from pabal.codec import Format, Rejected
 from pabal.errors import BadRequest, PabalError, RateLimited, Unavailable
 from pabal.ids import DeviceId, UserId, parse_device, parse_user
 from pabal.ratelimit import RateLimiter
+from pabal.trace import Trace
+from pabal.trace import parse as parse_trace
 
 logger = logging.getLogger("pabal.bridge")
 
@@ -65,9 +79,13 @@ class Relay:
         stalled_s: float = STALLED_S,
         faults: Faults = NO_FAULTS,
         live: Live = NULL_LIVE,
+        tracing: Tracing = NO_TRACING,
+        targets: PushTargets | None = None,
+        on_pushed: Callable[[], None] = lambda: None,
         bell: Bell = NULL_BELL,
     ) -> None:
-        """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `on_lost` is called, in the loop, when another
+        """`live` is told what others may hear that is kept nowhere; `bell` wakes other processes. `targets` says what push
+        services take; `on_pushed` is called, in the loop, when there may be pushes to be sent. `on_lost` is called, in the loop, when another
         server has taken the database over: nothing is committed here any more.
         """
         self._reads = reads
@@ -77,6 +95,9 @@ class Relay:
         self._max_batch = max_batch
         self._faults = faults
         self._live = live
+        self._tracing = tracing
+        self._targets = targets or NoTargets()
+        self._on_pushed = on_pushed
         self._bell = bell
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
@@ -88,6 +109,7 @@ class Relay:
         self._published_upto = 0
         self._busy = False
         self._busy_since = 0.0
+        self._handed_ns = 0
         self._stalled_s = stalled_s
         self._stopping = False
         self._on_lost = on_lost
@@ -135,15 +157,20 @@ class Relay:
 
     # -- requests ------------------------------------------------------------------------------------------
 
-    def submit(self, source: Source, payload: bytes, form: Format, ticket: Ticket) -> None:
+    def submit(
+        self, source: Source, payload: bytes, form: Format, ticket: Ticket, trace: Trace | None = None
+    ) -> None:
         if len(payload) <= SMALL:
-            self._submit(source, payload, form, ticket)
+            self._submit(source, payload, form, ticket, trace)
             return
         with no_collecting():
-            self._submit(source, payload, form, ticket)
+            self._submit(source, payload, form, ticket, trace)
 
-    def _submit(self, source: Source, payload: bytes, form: Format, ticket: Ticket) -> None:
-        reply = partial(self._reply_down, topics.down(source.user, source.device), form)
+    def _submit(
+        self, source: Source, payload: bytes, form: Format, ticket: Ticket, trace: Trace | None
+    ) -> None:
+        topic = topics.down(source.user, source.device)
+        reply = partial(self._reply_down, topic, form, None if trace is None else str(trace))
         parts = codec.split_requests(payload, form)
         if isinstance(parts, Rejected):
             self._take(source, parts, self._admission(source), Packet(ticket, 1), reply)
@@ -153,7 +180,12 @@ class Relay:
             # Reading a request costs more than refusing it, and one of 20,000 empty arrays as much memory as
             # all others together: so the limits come first, and each is let go before the next is read.
             refusal = self._admission(source)
-            self._take(source, read_one(part, form, refusal), refusal, packet, reply)
+            answer, followed = reply, None
+            if trace is not None or self._tracing.every:
+                followed = self._tracing.follow(trace)
+                if followed is not None:
+                    answer = partial(self._reply_down, topic, form, followed.header)
+            self._take(source, read_one(part, form, refusal), refusal, packet, answer, followed)
 
     def submit_service(self, instance: str, payload: bytes, ticket: Ticket) -> None:
         try:
@@ -166,7 +198,10 @@ class Relay:
             return
         request = codec.decode_request(bytes(asked.request))
         reply = partial(self._reply_service, topics.service_down(instance), asked.ref)
-        self._take(source, request, self._admission(source), Packet(ticket, 1), reply)
+        brought = None if asked.traceparent is None else parse_trace(asked.traceparent)
+        # The service gives one to its requests that have none.
+        followed = None if brought is None else self._tracing.follow(brought)
+        self._take(source, request, self._admission(source), Packet(ticket, 1), reply, followed)
 
     def _take(
         self,
@@ -175,9 +210,12 @@ class Relay:
         refusal: PabalError | None,
         packet: Packet,
         reply: Callable[[bytes], None],
+        followed: Followed | None = None,
     ) -> None:
+        if followed is not None:
+            followed.about.update(op=op_of(request), user=source.user, device=source.device)
         if isinstance(request, Rejected):
-            job = Job(source, refusal or request.error, request.re, packet, reply)
+            job = Job(source, refusal or request.error, request.re, packet, reply, followed=followed)
             # What could not be read is answered even without an id, so that somebody may find the mistake.
             if request.re is None and refusal is None:
                 reply(codec.encode(codec.refusal(None, request.error)))
@@ -185,7 +223,7 @@ class Relay:
                 packet.ticket.offend()
         else:
             refusal = refusal or right_refusal(source, request)
-            job = Job(source, refusal or request, request.id, packet, reply)
+            job = Job(source, refusal or request, request.id, packet, reply, followed=followed)
         if not self._lanes.joins(job):
             self._enter(job)
 
@@ -209,7 +247,7 @@ class Relay:
             self._lanes.open(job.source)
         elif not isinstance(request, PabalError):
             try:
-                job.command = command_of(job.source, request)
+                job.command = command_of(job.source, request, self._targets)
                 job.request = _WRITE
             except PabalError as refusal:
                 job.request = refusal
@@ -260,6 +298,7 @@ class Relay:
             batch = [waiting.popleft() for _ in range(self._max_batch)]
         self._in_flight = batch
         self._busy_since = self._running_loop.time()
+        self._handed_ns = self._tracing.now_ns()
         commands = [entry.command for entry in batch if entry.command is not None]
         positions, self._positions = self._positions, {}
         upto, self._published_upto = self._published_upto, 0
@@ -271,6 +310,8 @@ class Relay:
     def _finished(self, batch: Batch, result: Committed | PabalError) -> None:
         jobs, self._in_flight = self._in_flight, []
         self._busy = False
+        followed = [job.followed for job in jobs if job.followed is not None]
+        committed_ns, handed_ns = self._tracing.now_ns(), self._handed_ns
         if isinstance(result, LeaseLost):
             self.lose()
         elif isinstance(result, PabalError):
@@ -292,7 +333,11 @@ class Relay:
                 outcome = next(outcomes)
             self._answer(job, outcome)
         if isinstance(result, Committed):
+            replied_ns = self._tracing.now_ns()
             self._publish(result)
+            for one in followed:
+                self._tracing.step(one, "commit", handed_ns, committed_ns, batch=len(batch.commands))
+                self._tracing.step(one, "fan out", replied_ns, self._tracing.now_ns())
         if not self._busy:
             self._idle.set()
 
@@ -348,11 +393,20 @@ class Relay:
         else:
             if isinstance(outcome, bytes):
                 job.reply(outcome)
+            if job.followed is not None:
+                self._tell_done(job.followed, outcome)
             self.figures.accepted += 1
             job.packet.done(kept=True)
 
+    def _tell_done(self, followed: Followed, reply: bytes | int | None = None) -> None:
+        if isinstance(reply, bytes):
+            followed.about.update(entry_of(reply))
+        self._tracing.done(followed, "request")
+
     def _finish(self, job: Job, refusal: PabalError) -> None:
         self.figures.refuse(refusal.code)
+        if job.followed is not None:
+            self._tracing.done(job.followed, "request", refusal.code)
         if job.request_id is not None:
             job.reply(codec.encode(codec.refusal(job.request_id, refusal)))
         job.packet.done(kept=job.request_id is not None or not isinstance(refusal, Unavailable))
@@ -378,6 +432,8 @@ class Relay:
             self._bell.news(result.deliveries)
         if result.moved or result.arrived or result.is_regrouped:
             self._live.committed(result)
+        if result.is_pushed:
+            self._on_pushed()
 
     # -- reads ---------------------------------------------------------------------------------------------
 
@@ -393,8 +449,10 @@ class Relay:
                 if job.request_id is not None:
                     job.reply(codec.encode(m.Done(re=job.request_id)))
             elif job.request_id is not None:  # without an id nobody would hear the answer
-                call = partial(read, self._reads, job.source.user, job.request)
+                call = partial(read, self._reads, job.source, job.request)
                 job.reply(await self._running_loop.run_in_executor(self._readers, call))
+            if job.followed is not None:
+                self._tell_done(job.followed)
             job.packet.done(kept=True)
         except PabalError as refusal:
             self._finish(job, refusal)
@@ -412,10 +470,14 @@ class Relay:
 
     # -- answers -------------------------------------------------------------------------------------------
 
-    def _reply_down(self, topic: str, form: Format, as_json: bytes) -> None:
+    def _reply_down(self, topic: str, form: Format, trace: str | None, as_json: bytes) -> None:
         payload = as_json if form is Format.JSON else codec.to_msgpack(as_json)
-        if self._outbound is not None:
+        if self._outbound is None:
+            return
+        if trace is None:
             self._outbound.publish(topic, payload, 1)
+        else:
+            self._outbound.publish(topic, payload, 1, trace)
 
     def _reply_service(self, topic: str, ref: str, as_json: bytes) -> None:
         if self._outbound is not None:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
+
 from bridge.commands import (
     Command,
     check_ack,
@@ -18,6 +20,7 @@ from bridge.commands import (
 from bridge.group_checks import check_group, group_of
 from bridge.people_commands import check_block, check_contact, check_report
 from bridge.ports import Source
+from bridge.push_commands import PushTargets, check_push, own_device
 from bridge.reads import Reads
 from pabal import codec
 from pabal import messages as m
@@ -51,6 +54,23 @@ def no_collecting() -> Iterator[None]:
             gc.enable()
 
 
+class _Entry(msgspec.Struct, frozen=True):
+    conv: str | None = None
+    message_id: int | None = None
+
+
+def op_of(request: m.AnyRequest | Rejected) -> str:
+    """What was asked for, for those who follow it."""
+    return "?" if isinstance(request, Rejected) else str(request.__struct_config__.tag)
+
+
+def entry_of(reply: bytes) -> dict[str, str | int]:
+    """What a request has made: `conv` and `message_id`, as far as there is any."""
+    made = msgspec.json.decode(reply, type=_Entry)
+    found = {"conv": made.conv, "message_id": made.message_id}
+    return {name: value for name, value in found.items() if value is not None}
+
+
 def right_refusal(source: Source, request: m.AnyRequest) -> PabalError | None:
     """Why this credential may not ask for this, None if it may."""
     if source.allow != EVERYTHING:
@@ -61,11 +81,13 @@ def right_refusal(source: Source, request: m.AnyRequest) -> PabalError | None:
     return None
 
 
-def command_of(source: Source, request: m.AnyRequest) -> Command:
+def command_of(source: Source, request: m.AnyRequest, targets: PushTargets) -> Command:
     """What the committer is to do for a request that writes.
 
     Raises: errors.PabalError, the refusal.
     """
+    if isinstance(request, m.PushSet | m.PushRemove | m.QuietSet | m.QuietRemove):
+        return check_push(source, request, targets)
     return _WRITES[type(request)](source, request)
 
 
@@ -99,14 +121,17 @@ _WRITES: dict[type, Callable[[Source, Any], Command]] = {
 
 def reads_only(request: object) -> bool:
     """Whether a request is answered from the database as it is, and changes nothing."""
-    return type(request) in _READS
+    return type(request) in _READS or isinstance(request, m.PushGet)
 
 
-def read(reads: Reads, user: UserId, request: m.AnyRequest | PabalError) -> bytes:
+def read(reads: Reads, source: Source, request: m.AnyRequest | PabalError) -> bytes:
     """The reply to a request that reads.
 
     Raises: errors.PabalError, the refusal.
     """
+    user = source.user
+    if isinstance(request, m.PushGet):
+        return reads.pushes.subscription(user, own_device(source, request.device), request.id)
     return _READS[type(request)](reads, user, request)
 
 
@@ -161,6 +186,10 @@ def _invites(reads: Reads, user: UserId, request: m.GroupInvites) -> bytes:
     return reads.invites(user, group_of(request.conv), request.id)
 
 
+def _quiet(reads: Reads, user: UserId, request: m.QuietGet) -> bytes:
+    return reads.pushes.quiet(user, request.id)
+
+
 def _user_or_none(after: str | None) -> UserId | None:
     return None if after is None else parse_user(after, field="after")
 
@@ -177,4 +206,5 @@ _READS: dict[type, Callable[[Reads, UserId, Any], bytes]] = {
     m.Reports: _reports,
     m.GroupGet: _group,
     m.GroupInvites: _invites,
+    m.QuietGet: _quiet,
 }

@@ -15,7 +15,7 @@ from broker.doorkeeper import Doorkeeper
 from broker.events import EventQueue
 from broker.guard import Guard
 from broker.inbox_stream import InboxStream
-from broker.inflow import Forgotten, Ticket, form_of
+from broker.inflow import Forgotten, Ticket, form_of, trace_of
 from broker.keeper import Keeper
 from broker.message import Message
 from broker.metrics import Metrics
@@ -356,7 +356,7 @@ class Hub:
         session: Session,
         payload: bytes,
         ticket: "Ticket | Forgotten",
-        content_type: str | None = None,
+        properties: "Properties | None" = None,
     ) -> None:
         """What was published on a session's own `up` topic goes to the bridge."""
         inbound = self.inbound
@@ -367,7 +367,11 @@ class Hub:
                 inbound.submit_service(instance, payload, ticket)
             case Device():
                 assert session.source is not None  # noqa: S101 -- `identify` sets both
-                inbound.submit(session.source, payload, form_of(payload, content_type), ticket)
+                if properties is None:
+                    inbound.submit(session.source, payload, form_of(payload, None), ticket)
+                    return
+                form = form_of(payload, properties.content_type)
+                inbound.submit(session.source, payload, form, ticket, trace_of(properties))
 
     def is_up(self, session: Session, topic: str) -> bool:
         """Whether this goes to the bridge and not to subscribers."""

@@ -12,9 +12,12 @@ from broker.mqtt.errors import ProtocolError
 from broker.mqtt.packets import LEVEL_5, Publish, Will
 from broker.mqtt.reasons import FAILED, Reason
 from pabal.codec import Format, sniff
+from pabal.trace import NAME as TRACEPARENT
+from pabal.trace import Trace, parse
 
 if TYPE_CHECKING:
     from broker.connection import Connection
+    from broker.mqtt.properties import Properties
     from broker.session import Session
 
 
@@ -152,3 +155,11 @@ def form_of(payload: bytes, content_type: str | None) -> Format:
         with suppress(ValueError):
             return Format(content_type)
     return sniff(payload)
+
+
+def trace_of(properties: "Properties") -> Trace | None:
+    """The trace context that a packet brought; of several the first counts, and what is none is passed over."""
+    for name, value in properties.user_properties:
+        if name == TRACEPARENT:
+            return parse(value)
+    return None

@@ -74,8 +74,7 @@ class Publisher:
             self._refuse_payload(connection, session, packet)
         elif packet.topic == session.up_topic and self._hub.inbound is not None:
             ticket = self._expect(connection, session, packet)
-            content_type = None if packet.properties is None else packet.properties.content_type
-            self._hub.submit(session, packet.payload, ticket, content_type)
+            self._hub.submit(session, packet.payload, ticket, packet.properties)
         else:
             self._route(connection, session, packet)
 

@@ -41,6 +41,7 @@ from broker.inbox_stream import InboxStream
 from broker.message import Message
 from broker.metrics import Metrics
 from broker.mqtt.packets import SUBSCRIPTION_FAILED
+from broker.mqtt.properties import Properties
 from broker.mqtt.reasons import Reason
 from broker.plugin_session import PluginSession
 from broker.pulse import Pulse
@@ -56,6 +57,7 @@ from pabal.codec import encode
 from pabal.errors import BadRequest, Unavailable
 from pabal.ids import DeviceId, UserId, parse_client_id
 from pabal.messages import Kicked
+from pabal.trace import NAME as TRACEPARENT
 
 _log = logging.getLogger("pabal.broker")
 _DAY_MS = 24 * 3600 * 1000
@@ -274,9 +276,10 @@ class PabalBroker(Broker):
 
     # -- Outbound
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> None:
-        """To whoever is subscribed."""
-        self._hub.route(Message(topic, payload, qos))
+    def publish(self, topic: str, payload: bytes, qos: int, trace: str | None = None) -> None:
+        """To whoever is subscribed; clients of MQTT 5 are told the trace context that it carries."""
+        properties = None if trace is None else Properties(user_properties=((TRACEPARENT, trace),))
+        self._hub.route(Message(topic, payload, qos, properties=properties))
 
     def deliver(self, user: UserId, updates: Sequence[tuple[int, bytes]]) -> None:
         """New updates of an inbox, `(seq, payload)`, seqs rising; see `broker.inbox_stream`."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 from bridge.accounts.authenticator import AccountAuthenticator
 from bridge.accounts.failures import FailedLogins
@@ -11,6 +12,7 @@ from bridge.accounts.service import Accounts
 from bridge.backplane.plane import Plane
 from bridge.build import Bridge
 from bridge.store.lease import Lease
+from bridge.tracing import Tracing
 from broker.external import probe
 from broker.external.adapter import ExternalBroker, Options
 from broker.external.endpoint import Endpoint, parse
@@ -18,10 +20,15 @@ from broker.external.errors import LinkError, Refused
 from cli import backplane
 from cli.errors import CliError, SettingsError
 from cli.external_exposition import ExternalFigure
-from cli.redis_exposition import RedisFigure
+from cli.push_exposition import PushFigure
+from cli.pushing import PushNumbers
+from cli.redis_exposition import with_redis
 from cli.roles import running, storage
 from cli.roles.committing import Committing
 from cli.roles.health import that
+from cli.roles.pushes import Pushes
+from cli.roles.tracing import check as check_tracing
+from cli.roles.tracing import make_tracing
 from cli.settings import Address, Settings
 
 
@@ -31,6 +38,7 @@ def run(settings: Settings) -> None:
     Raises: CliError, in one line, for what stops the start; SettingsError where a setting is missing or wrong.
     """
     where = endpoint_of(settings)
+    check_tracing(settings)
     running.run(lambda stack, stop: _run(settings, where, stack, stop))
 
 
@@ -59,10 +67,11 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
         if held is None:
             return
         accounts = await role.open_accounts(held.patience_s)
-        bridge, broker, plane = await _start(settings, where, accounts, held.lease, tasks)
-        role.watch.expose(ExternalFigure(broker, bridge.relay.figures))
-        if plane.figures is not None:
-            role.watch.expose(RedisFigure(plane.figures))
+        tracing = make_tracing(settings, "pabal-bridge", stack)
+        bridge, broker, plane, pushes = await _start(settings, where, accounts, held.lease, tasks, tracing)
+        role.watch.expose(with_redis(ExternalFigure(broker, bridge.relay.figures), plane.figures))
+        if pushes is not None:
+            role.watch.expose(PushFigure(pushes))
         role.need(held.lease, accounts)
         role.health.require(that(lambda: broker.connected, f"{where} does not answer"))
         await probe.warn_if_open(where, settings.mqtt_client_id)
@@ -73,9 +82,21 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
             await running.until_stopped(stop, storage.lost(bridge))
 
 
+class _Started(NamedTuple):
+    bridge: Bridge
+    broker: ExternalBroker
+    plane: Plane
+    pushes: PushNumbers | None
+
+
 async def _start(
-    settings: Settings, where: Endpoint, accounts: Accounts, lease: Lease, stack: contextlib.AsyncExitStack
-) -> tuple[Bridge, ExternalBroker, Plane]:
+    settings: Settings,
+    where: Endpoint,
+    accounts: Accounts,
+    lease: Lease,
+    stack: contextlib.AsyncExitStack,
+    tracing: Tracing,
+) -> _Started:
     """Both, or neither. Left in the opposite order: the bridge drains while the broker is still there to be told.
 
     Raises: CliError if the broker does not let the bridge in after all.
@@ -84,7 +105,8 @@ async def _start(
     stack.callback(plane.stop)
     authenticator = AccountAuthenticator(accounts, FailedLogins(enabled=False))
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease, plane)
+    pushes = Pushes(settings)
+    bridge = storage.make_bridge(settings, lease, plane, tracing, pushes.services)
     broker = ExternalBroker(
         where,
         inbound=bridge.relay,
@@ -113,7 +135,7 @@ async def _start(
     # Another broker is not ours to send clients to: webapi has its address.
     plane.speak(bridge.generation)
     stack.push_async_callback(asyncio.to_thread, plane.stop)
-    return bridge, broker, plane
+    return _Started(bridge, broker, plane, pushes.start(bridge, broker.publish, stack))
 
 
 @contextlib.contextmanager

@@ -8,10 +8,13 @@ import contextlib
 
 from cli import backplane, tls
 from cli.exposition import Figure
-from cli.redis_exposition import RedisFigure
+from cli.push_exposition import PushFigure
+from cli.redis_exposition import with_redis
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE, secret_of
+from cli.roles.tracing import check as check_tracing
+from cli.roles.tracing import make_tracing
 from cli.settings import Settings
 
 READY = ("mqtt", "ws", "mqtts", "wss", "health")
@@ -25,22 +28,23 @@ def run(settings: Settings) -> None:
     """
     secret = secret_of(settings)
     tls.check(tls.listeners(settings))
+    check_tracing(settings)
     running.run(lambda stack, stop: _run(settings, secret, stack, stop))
 
 
 async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
     await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
-    await asyncio.to_thread(backplane.check, settings)
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
         if held is None:
             return
         embedded.check_ports(settings, held.patience_s)
         accounts = await role.open_accounts(held.patience_s)
-        core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks)
-        role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
-        if core.plane.figures is not None:
-            role.watch.expose(RedisFigure(core.plane.figures))
+        tracing = make_tracing(settings, "pabal-broker", stack)
+        core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
+        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
+        if core.pushes is not None:
+            role.watch.expose(PushFigure(core.pushes))
         role.need(held.lease, accounts)
         bound = dict(core.bound)
         if role.watch.address is not None:

@@ -187,8 +187,8 @@ def _explained(
 
 def _shown(name: str, value: object) -> str:
     if name in SECRET:
-        scheme, colon, _rest = str(value).partition("://")
-        return f"'{scheme}:***'" if colon else "'***'"
+        scheme, colon, _rest = str(value).partition(":")
+        return f"'{scheme}:***'" if colon and name.endswith("_url") else "'***'"
     text = repr(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 

@@ -1,4 +1,4 @@
-"""What `pabal doctor` looks at. Nothing here changes anything."""
+"""What `pabal doctor` looks at, for the role that it is asked about. Nothing here changes anything."""
 
 import asyncio
 import importlib.util
@@ -15,16 +15,23 @@ from bridge.backplane.admission import look_at
 from bridge.store import maintenance, schema
 from bridge.store.engine import opened
 from bridge.store.unusable import UnusableDatabase
-from cli import folder, probe, sockets, times
+from broker.external import probe as external
+from broker.external.errors import LinkError
+from cli import folder, otel, probe, sockets, times
+from cli.bridge_root import endpoint_of
 from cli.errors import CliError, SettingsError
 from cli.flags import Flags
+from cli.relay_url import relay_of
+from cli.roles.services import new_instance, secret_of
 from cli.settings import Address, Settings
+from webapi.relay_client import MqttRelayClient
 
 # No machine that runs this has a right clock that says an earlier time.
 _NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 _NOT_AFTER = datetime(2100, 1, 1, tzinfo=UTC)
 _MIN_FREE_BYTES = 256 * 1024 * 1024
 _FOR_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_RELAY_S = 5.0
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -35,10 +42,32 @@ class Finding(NamedTuple):
     advice: str | None = None
 
 
-def examine(flags: Flags) -> list[Finding]:
-    """Every check, in the order in which a person would mend things; without good settings, only those."""
+class Role(NamedTuple):
+    """What one of the roles opens and needs. `makes`: it makes what is missing of database and keys."""
+
+    ports: tuple[str, ...]
+    shares_secret: bool = False
+    asks_relay: bool = False
+    bridges: bool = False
+    signs: bool = True
+    makes: bool = True
+
+
+_BROKER_PORTS = ("mqtt", "ws", "mqtts", "wss")
+ROLES = {
+    "serve": Role(("mqtt", "ws", "http", "mqtts", "wss")),
+    "broker": Role((*_BROKER_PORTS, "metrics"), shares_secret=True),
+    "webapi": Role(("http", "web_metrics"), shares_secret=True, asks_relay=True, makes=False),
+    "bridge": Role(("metrics",), bridges=True),
+    "push": Role(("metrics",), signs=False, makes=False),
+}
+
+
+def examine(flags: Flags, name: str = "serve") -> list[Finding]:
+    """Every check of this role, in the order in which a person would mend things; without good settings, only those."""
+    role = ROLES[name]
     try:
-        loaded = flags.load()
+        loaded = flags.load(role.ports)
     except SettingsError as error:
         return [Finding("configuration", "fail", error.cause, "set it right; the rest was not looked at")]
     settings = loaded.settings
@@ -49,15 +78,73 @@ def examine(flags: Flags) -> list[Finding]:
         source = "no file" if loaded.config is None else str(loaded.config)
         findings.append(Finding("configuration", "ok", f"flags, environment and {source}"))
     serving = folder.holder(settings.data)
+    if role.shares_secret:
+        findings.append(_service_secret(settings))
     findings.append(_data_folder(settings.data))
     findings.append(_space(settings.data))
-    findings.append(_database(settings))
+    findings.append(_database(settings, role, name))
     findings.extend(_redis(settings))
-    findings.append(_keys(settings))
+    if role.signs:
+        findings.append(_keys(settings, role, name))
     findings.append(_clock())
-    findings.extend(_ports(settings, serving))
+    if role.asks_relay:
+        findings.append(_relay(settings))
+    if role.bridges:
+        findings.append(_mqtt_broker(settings))
+    findings.extend(_ports(settings, role.ports, serving))
+    if settings.otel_endpoint is not None:
+        findings.append(_opentelemetry())
     findings.append(_event_loop())
     return findings
+
+
+def _service_secret(settings: Settings) -> Finding:
+    try:
+        secret_of(settings)
+    except SettingsError as error:
+        return Finding("service secret", "fail", error.cause, "make one with: openssl rand -hex 32")
+    return Finding("service secret", "ok", "is given; it must be the same for all roles")
+
+
+def _relay(settings: Settings) -> Finding:
+    """Logs in there as a web process does."""
+    try:
+        relay, secret = relay_of(settings), secret_of(settings)
+    except SettingsError as error:
+        return Finding("relay", "fail", error.cause, "set it right")
+    client = MqttRelayClient(relay.addresses, new_instance(), secret, tls=relay.tls)
+    client.start()
+    try:
+        if client.await_connected(_RELAY_S):
+            return Finding("relay", "ok", f"{relay.shown} lets us in")
+    finally:
+        client.stop()
+    why = client.failure or "it does not answer"
+    return Finding(
+        "relay", "fail", f"{relay.shown}: {why}", "start the broker, or correct relay or service_secret"
+    )
+
+
+def _mqtt_broker(settings: Settings) -> Finding:
+    """The one that is not ours: logs in there as the bridge does."""
+    try:
+        where = endpoint_of(settings)
+        asyncio.run(external.check(where, settings.mqtt_client_id))
+    except SettingsError as error:
+        return Finding("mqtt broker", "fail", error.cause, "set it right")
+    except LinkError as error:
+        return Finding(
+            "mqtt broker", "fail", f"{where}: {error}", "see docs/brokers.md for what it has to allow"
+        )
+    return Finding("mqtt broker", "ok", f"{where} lets us in")
+
+
+def _opentelemetry() -> Finding:
+    try:
+        otel.check_installed()
+    except SettingsError as error:
+        return Finding("opentelemetry", "fail", error.cause, "pip install 'pabal[otel]', or leave it out")
+    return Finding("opentelemetry", "ok", "its packages are installed")
 
 
 def _data_folder(data: Path) -> Finding:
@@ -81,10 +168,10 @@ def _space(data: Path) -> Finding:
     return Finding("disk space", "ok", found)
 
 
-def _database(settings: Settings) -> Finding:
+def _database(settings: Settings, role: Role, name: str) -> Finding:
     where = settings.database_shown
     if settings.is_sqlite and not settings.database_file.exists():
-        return Finding("database", "ok", f"{where} is not there yet; pabal serve makes it")
+        return _missing("database", where, "start the broker on it first", role, name)
     try:
         with opened(settings.url) as engine:
             state = schema.state(engine)
@@ -124,15 +211,21 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         yield Finding("redis", "warn", f"{settings.redis}: {look.doubts[0]}", look.doubts[1])
 
 
-def _keys(settings: Settings) -> Finding:
+def _keys(settings: Settings, role: Role, name: str) -> Finding:
     file = settings.keys
     if not file.exists():
-        return Finding("keys", "ok", f"{file} is not there yet; pabal serve makes it")
+        return _missing("keys", file, "give keys_file the broker's file", role, name)
     try:
         Keyring(file, settings.access_token_seconds).signing()
     except KeyFileError as error:
         return Finding("keys", "fail", error.detail, error.hint)
     return Finding("keys", "ok", f"{file} can be read by this user only")
+
+
+def _missing(check: str, what: object, advice: str, role: Role, name: str) -> Finding:
+    if role.makes:
+        return Finding(check, "ok", f"{what} is not there yet; pabal {name} makes it")
+    return Finding(check, "fail", f"{what} is not there", advice)
 
 
 def _clock() -> Finding:
@@ -145,13 +238,20 @@ def _clock() -> Finding:
     return Finding("clock", "ok", found)
 
 
-def _ports(settings: Settings, serving: int | None) -> Iterator[Finding]:
-    for name in ("mqtt", "ws", "http", "mqtts", "wss"):
+def _ports(settings: Settings, names: tuple[str, ...], serving: int | None) -> Iterator[Finding]:
+    for name in names:
         address: Address | None = getattr(settings, name)
         if address is None:
             continue
         yield _port(name, address, serving)
-        if address.host not in _LOOPBACK and name not in {"mqtts", "wss"}:
+        if address.host not in _LOOPBACK and name in {"metrics", "web_metrics"}:
+            yield Finding(
+                f"{name} exposure",
+                "warn",
+                f"{address} can be reached from other machines",
+                "let nobody but your monitoring reach it",
+            )
+        elif address.host not in _LOOPBACK and name not in {"mqtts", "wss"}:
             yield Finding(
                 f"{name} exposure",
                 "warn",

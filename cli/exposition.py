@@ -21,6 +21,7 @@ from broker.census import Census
 from broker.metrics import Metrics
 from broker.mqtt.packets import Type
 from broker.server import PabalBroker
+from cli import web_exposition
 from pabal.histogram import Histogram
 
 
@@ -229,7 +230,7 @@ def rows(table: Sequence[Row] = TABLE) -> list[str]:
         f"| `{row.name}` | {row.kind} | {'' if row.label is None else f'`{row.label}`'} | {row.meaning} |"
         for row in table
     ]
-    return lines
+    return [*lines, *web_exposition.rows()]
 
 
 if __name__ == "__main__":

@@ -11,21 +11,28 @@ from cli.settings import Settings
 
 DATABASE = ("data", "database_url", "database_url_file")
 KEYS = ("keys_file", "access_token_seconds")
+# What push services are made from.
+PUSH = (
+    "push_private_endpoints", "push_ca", "push_webhook_secret", "push_webhook_secret_file", "vapid_key_file",
+    "vapid_subject", "fcm_service_account", "fcm_url", "fcm_token_url", "apns_key", "apns_key_id", "apns_team_id",
+    "apns_topic", "apns_url",
+)  # fmt: skip
 # What only some of the roles have to do with.
 _OF_WEBAPI = frozenset(
     {
-        "http", "relay", "relay_ca", "service_name", "mqtt_hook_secret", "mqtt_hook_secret_file",
+        "http", "relay", "relay_ca", "web_metrics", "service_name", "mqtt_hook_secret", "mqtt_hook_secret_file",
         "signups_per_hour", "refresh_token_days",
         "cors_origins", "web_threads", "web_waits", "web_connections", "proxies",
     }
 )  # fmt: skip
 WEBAPI = (
-    "data", "http", "relay", "relay_ca", "service_secret", "service_secret_file", "service_name",
+    "data", "http", "web_metrics", "relay", "relay_ca", "service_secret", "service_secret_file", "service_name",
     "mqtt_url", "mqtt_url_file", "mqtt_client_id", "mqtt_hook_secret", "mqtt_hook_secret_file", "keys_file",
     "database_url", "database_url_file", "redis_url", "redis_url_file", "public_mqtt", "public_ws",
+    "push", "vapid_key_file", "fcm_service_account", "apns_key", "apns_key_id", "apns_team_id", "apns_topic",
     "rate_limits", "request_rate", "request_burst", "login_failures_per_minute", "signups_per_hour",
     "access_token_seconds", "refresh_token_days", "max_packet_bytes", "cors_origins", "web_threads", "web_waits",
-    "web_connections", "proxies", "log_level", "log_format",
+    "web_connections", "proxies", "log_level", "log_format", "trace_rate", "trace_every", "otel_endpoint",
 )  # fmt: skip
 # And what is only for `pabal bridge`.
 _OF_BRIDGE = frozenset({"mqtt_url", "mqtt_url_file", "mqtt_ca", "mqtt_client_id"})
@@ -42,6 +49,8 @@ _METAVAR = {
     "tls_key": "FILE",
     "tls_client_ca": "FILE",
     "metrics": "HOST:PORT|off",
+    "web_metrics": "HOST:PORT|off",
+    "otel_endpoint": "URL",
     "ws_origins": "URL,URL",
     "public_mqtt": "URL",
     "public_ws": "URL",
@@ -63,6 +72,21 @@ _METAVAR = {
     "service_name": "NAME",
     "rate_limits": "on|off",
     "cors_origins": "URL,URL",
+    "push": "embedded|off",
+    "push_private_endpoints": "HOST,HOST",
+    "push_ca": "FILE",
+    "push_webhook_secret": "SECRET",
+    "push_webhook_secret_file": "FILE",
+    "vapid_key_file": "FILE",
+    "vapid_subject": "URL",
+    "fcm_service_account": "FILE",
+    "fcm_url": "URL",
+    "fcm_token_url": "URL",
+    "apns_key": "FILE",
+    "apns_key_id": "ID",
+    "apns_team_id": "ID",
+    "apns_topic": "ID",
+    "apns_url": "URL",
     "log_level": "LEVEL",
     "log_format": "text|json",
     "plugins": "JSON",

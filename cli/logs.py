@@ -2,11 +2,13 @@
 
 import logging
 import sys
-from typing import Literal
+from collections.abc import MutableMapping
+from typing import Any, Literal
 
 import structlog
 from structlog.typing import Processor
 
+from bridge.tracing import current
 from cli import output
 
 # Libraries that tell at `info` what only their authors want to know.
@@ -19,6 +21,8 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        _add_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
@@ -47,6 +51,14 @@ def configure(level: str, form: Literal["text", "json"]) -> None:
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+
+
+def _add_trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Whose request this is about, if that one is followed."""
+    trace = current.get()
+    if trace is not None:
+        event.setdefault("trace_id", trace.trace_id)
+    return event
 
 
 def _rendering(form: Literal["text", "json"]) -> list[Processor]:

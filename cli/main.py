@@ -24,7 +24,10 @@ from cli.commands import (
     keys,
     mosquitto,
     people,
+    push,
+    push_queue,
     serve,
+    trace,
     user,
     webapi,
 )
@@ -64,10 +67,12 @@ app.command("serve", epilog=serve.EPILOG)(serve.serve)
 app.command("broker")(broker.broker)
 app.command("webapi")(webapi.webapi)
 app.command("bridge")(bridge.bridge)
+app.command("push")(push.push)
 app.command("mosquitto-config")(mosquitto.mosquitto_config)
 app.add_typer(user.app, name="user")
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
+app.add_typer(push_queue.admin, name="admin")
 app.command("doctor")(doctor.doctor)
 app.command("bench")(bench.bench)
 app.command("login")(client.login)
@@ -92,6 +97,7 @@ app.add_typer(people.block, name="block")
 app.command("who")(people.who)
 app.command("search")(people.search)
 app.command("report")(people.report)
+app.command("trace")(trace.trace)
 app.add_typer(account.me, name="me")
 app.add_typer(account.devices, name="devices")
 

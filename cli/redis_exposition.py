@@ -1,32 +1,16 @@
-"""What Prometheus is told of Redis, by each process that talks to one. `python -m cli.redis_exposition` prints the table
-of docs/redis.md.
-"""
+"""What Prometheus is told of Redis, by each process that talks to one; docs/redis.md has the same table."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Final
 
-from prometheus_client.core import Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bridge.backplane.link import LinkFigures
-from cli.exposition import Row, Value, family, rows
 
-
-def _of(name: str) -> Callable[[LinkFigures], Value]:
-    return lambda figures: getattr(figures, name)
-
-
-TABLE = (
-    Row("pabal_redis_up", "gauge", "1 while Redis answered the last call, else 0.", _of("up")),
-    Row(
-        "pabal_redis_failures_total",
-        "counter",
-        "Calls that it did not answer in time, or refused.",
-        _of("failures"),
-    ),
-    Row(
-        "pabal_redis_call_seconds", "histogram", "How long it took for those that it answered.", _of("calls")
-    ),
-)
+UP: Final = ("pabal_redis_up", "1 while Redis answered the last call, else 0.")
+FAILURES: Final = ("pabal_redis_failures_total", "Calls that it did not answer in time, or refused.")
+CALLS: Final = ("pabal_redis_call_seconds", "How long it took for those that it answered.")
 
 
 class RedisFigure(Collector):
@@ -36,9 +20,26 @@ class RedisFigure(Collector):
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
-        for row in TABLE:
-            yield family(row, row.read(self._figures))
+        figures = self._figures
+        yield GaugeMetricFamily(*UP, value=figures.up)
+        yield CounterMetricFamily(*FAILURES, value=figures.failures)
+        buckets = [
+            ("+Inf" if bound == float("inf") else f"{bound:g}", n) for bound, n in figures.calls.cumulative()
+        ]
+        yield HistogramMetricFamily(*CALLS, buckets=buckets, sum_value=figures.calls.total)
 
 
-if __name__ == "__main__":
-    print("\n".join(rows(TABLE)))  # noqa: T201 -- what it is for
+class Joined(Collector):
+    """Several of them as one."""
+
+    def __init__(self, *collectors: Collector) -> None:
+        self._collectors = collectors
+
+    def collect(self) -> Iterator[Metric]:
+        for collector in self._collectors:
+            yield from collector.collect()
+
+
+def with_redis(collector: Collector, figures: LinkFigures | None) -> Collector:
+    """What a process tells, and of Redis if it has one."""
+    return collector if figures is None else Joined(collector, RedisFigure(figures))

@@ -10,15 +10,18 @@ import secrets
 from cli import backplane, sockets, tls
 from cli.errors import CliError
 from cli.exposition import Figure
-from cli.redis_exposition import RedisFigure
-from cli.roles import embedded, running, storage, web
+from cli.push_exposition import PushFigure
+from cli.redis_exposition import with_redis
+from cli.roles import embedded, running, storage, watch, web
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE
+from cli.roles.tracing import check as check_tracing
+from cli.roles.tracing import make_tracing
 from cli.settings import Settings
 from cli.supervisor import ChildFailed
 
 # The order of the ready line; what is new comes last, for those who read the line from its front.
-READY = ("mqtt", "ws", "http", "mqtts", "wss", "metrics")
+READY = ("mqtt", "ws", "http", "mqtts", "wss", "metrics", "web_metrics")
 
 
 def run(settings: Settings) -> None:
@@ -28,27 +31,31 @@ def run(settings: Settings) -> None:
     process cannot be kept running.
     """
     tls.check(tls.listeners(settings))
+    check_tracing(settings)
     running.run(lambda stack, stop: _run(settings, stack, stop))
 
 
 async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Event) -> None:
     await asyncio.to_thread(backplane.check, settings)
     role = Committing(settings, stack)
-    await asyncio.to_thread(backplane.check, settings)
     # Left in the opposite order: the web process first, because it asks the relay.
     async with role.turn(stop) as held, contextlib.AsyncExitStack() as tasks:
         if held is None:
             return
         embedded.check_ports(settings, held.patience_s)
         http = stack.enter_context(sockets.listen("http", settings.http, patience_s=held.patience_s))
+        metrics = watch.bind(settings, "web_metrics", held.patience_s)
+        if metrics is not None:
+            stack.enter_context(metrics)
         accounts = await role.open_accounts(held.patience_s)
         secret = _service_secret(settings)
-        core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks)
-        role.watch.expose(Figure(core.broker, core.bridge.relay.figures))
-        if core.plane.figures is not None:
-            role.watch.expose(RedisFigure(core.plane.figures))
+        tracing = make_tracing(settings, "pabal", stack)
+        core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
+        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
+        if core.pushes is not None:
+            role.watch.expose(PushFigure(core.pushes))
         role.need(held.lease, accounts)
-        child = web.supervised(settings, http, core.bound["mqtt"], core.bound["ws"], secret)
+        child = web.supervised(settings, http, metrics, core.bound["mqtt"], core.bound["ws"], secret)
         tasks.push_async_callback(child.stop)
         try:
             await child.start()
@@ -56,7 +63,10 @@ async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Ev
             if role.watch.address is not None and role.watch.is_told:
                 # Told only to who cannot know it, as the line is read by programs.
                 bound["metrics"] = role.watch.address
+            if metrics is not None and settings.web_metrics is not None and not settings.web_metrics.port:
+                bound["web_metrics"] = sockets.address_of(metrics)
             with role.serving([f"{name}={bound[name]}" for name in READY if name in bound]):
+                watch.tell(settings, "web_metrics", metrics)
                 await running.until_stopped(stop, child.given_up(), storage.lost(core.bridge))
         except ChildFailed as failure:
             raise CliError(str(failure), "the log above says why") from failure

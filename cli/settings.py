@@ -29,7 +29,16 @@ WITNESS_FILE = "epoch.json"
 MIN_SECRET = 16
 FILE_SUFFIX = "_file"
 # Each of them may stand in a file that a setting of this name and `_file` names.
-SECRETS = ("database_url", "redis_url", "service_secret", "mqtt_url", "mqtt_hook_secret")
+SECRETS = (
+    "database_url",
+    "redis_url",
+    "service_secret",
+    "mqtt_url",
+    "mqtt_hook_secret",
+    "push_webhook_secret",
+)
+_BASE_URL = r"^https?://[^/\s@]+\S*$"
+_APPLE_ID = r"^[A-Z0-9]{10}$"
 
 
 class Address(NamedTuple):
@@ -224,6 +233,11 @@ class Settings(BaseSettings):
     metrics: OptionalAddress = _setting(
         Address("127.0.0.1", 9108), "Where Prometheus reads /metrics; off: nowhere.", f"off, or {ADDRESS}"
     )
+    web_metrics: OptionalAddress = _setting(
+        Address("127.0.0.1", 9109),
+        "Where Prometheus reads those of the web process; off: nowhere.",
+        f"off, or {ADDRESS}",
+    )
     public_mqtt: str | None = _setting(
         None,
         "MQTT address that clients are told, where it is not the one listened on.",
@@ -320,6 +334,15 @@ class Settings(BaseSettings):
         10_000, "Updates of one user that are kept for devices.", low=100, high=10_000_000
     )
     audit_keep_days: int = _number(180, "Days that events of the audit log are kept.", low=1, high=3_650)
+    push_wait_seconds: int = _number(
+        10, "Seconds that a connected device has to acknowledge before a push goes out.", low=0, high=3_600
+    )
+    push_ttl_seconds: int = _number(
+        86_400, "Seconds after which a push is of no use any more.", low=60, high=2_419_200
+    )
+    push_keep_days: int = _number(
+        3, "Days that is kept what became of pushes, for `pabal trace` and dead letters.", low=1, high=365
+    )
     small_group_limit: int = _number(
         SMALL_LIMIT,
         "Members up to which a group is small: each inbox gets a copy of every entry. With more it is large.",
@@ -373,10 +396,91 @@ class Settings(BaseSettings):
         low=1,
         high=500,
     )
+    push: Literal["embedded", "off"] = _setting(
+        "embedded",
+        "Whether pabal serve sends pushes itself; off: pabal push does, or nobody.",
+        "embedded or off",
+    )
+    push_private_endpoints: Origins = _setting(
+        [],
+        "Hosts of push endpoints and webhooks that may be at private addresses; * for all; none by default.",
+        "names or addresses of hosts, separated by commas, or *",
+    )
+    push_ca: OptionalFile = _setting(
+        None,
+        "CA certificates of push services of your own, trusted beside those of the system.",
+        "a PEM file of certificates",
+    )
+    push_webhook_secret: Secret | None = _setting(
+        None,
+        "What signs webhooks that have no secret of their own.",
+        "whsec_ and the base64 of 24 to 64 bytes",
+    )
+    push_webhook_secret_file: OptionalFile = _secret_file("push_webhook_secret")
+    vapid_key_file: OptionalFile = _setting(
+        None,
+        "The key that browsers subscribe with, the same for all processes; without it, vapid.pem in the data folder.",
+        "a file in a folder",
+    )
+    vapid_subject: str = _setting(
+        "mailto:postmaster@localhost",
+        "How the push services of browsers reach you; Apple's wants a real one.",
+        "mailto:NAME@DOMAIN or https://HOST",
+        pattern=r"^(mailto:[^@\s]+@[^@\s]+|https://[^\s/]+\S*)$",
+    )
+    fcm_service_account: OptionalFile = _setting(
+        None,
+        "File of the service account that may send through FCM; without it, there is no fcm.",
+        "the JSON file of a service account, as Google gives it",
+    )
+    fcm_url: str = _setting(
+        "https://fcm.googleapis.com", "Where FCM is.", "https://HOST or http://HOST", pattern=_BASE_URL
+    )
+    fcm_token_url: str | None = _setting(
+        None,
+        "Where Google gives access tokens, if not where the service account says.",
+        "https://HOST/PATH or http://HOST/PATH",
+        pattern=_BASE_URL,
+    )
+    apns_key: OptionalFile = _setting(
+        None, "The .p8 file of Apple; without it, there is no apns.", "the .p8 file of Apple"
+    )
+    apns_key_id: str | None = _setting(None, "The key's id.", "10 letters and digits", pattern=_APPLE_ID)
+    apns_team_id: str | None = _setting(None, "Your team's id.", "10 letters and digits", pattern=_APPLE_ID)
+    apns_topic: str | None = _setting(
+        None,
+        "The app's bundle id.",
+        "a bundle id, such as com.example.chat",
+        pattern=r"^[A-Za-z0-9.-]{1,155}$",
+    )
+    apns_url: str = _setting(
+        "https://api.push.apple.com",
+        "Where APNs is; https://api.sandbox.push.apple.com for apps in development.",
+        "https://HOST",
+        pattern=r"^https://[^/\s@]+/?$",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "How much is logged.", "one of debug, info, warning, error"
     )
     log_format: Literal["text", "json"] = _setting("text", "How the log is written.", "text or json")
+    trace_rate: int = _number(
+        10,
+        "Requests a second that are followed in the log, of those that bring a traceparent.",
+        low=0,
+        high=10_000,
+    )
+    trace_every: int = _number(
+        0,
+        "Of the requests that bring none, every so manieth is given one; 0: none.",
+        low=0,
+        high=1_000_000_000,
+    )
+    otel_endpoint: str | None = _setting(
+        None,
+        "Collector of OpenTelemetry that is sent what is followed; needs pabal[otel].",
+        "http://HOST:PORT or https://HOST:PORT, of OTLP over HTTP",
+        pattern=r"^https?://[^/\s]+(/\S*)?$",
+    )
     web_threads: int = _number(96, "Threads that serve the REST API.", low=2, high=1_000)
     web_waits: int = _number(
         64, "Long polls that may wait at the same time; fewer than web_threads.", low=0, high=999

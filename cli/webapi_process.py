@@ -20,7 +20,7 @@ _CHUNK = 65_536
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What the process must know. `settings` is the JSON of `cli.settings.Settings`.
 
-    `http_fd` is the listening socket, inherited; `relay` is where the broker's MQTT listens (HOST:PORT).
+    `http_fd` is the listening socket, inherited, and `metrics_fd` that for those who watch, if there is one; `relay` is where the broker's MQTT listens (HOST:PORT).
     """
 
     settings: str
@@ -29,6 +29,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     public_mqtt: str
     public_ws: str
+    metrics_fd: int | None = None
 
 
 def main() -> None:

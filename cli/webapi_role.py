@@ -20,12 +20,14 @@ from bridge.store.unusable import NotAdmitted, UnusableDatabase
 from cli import backplane, database, output, sockets
 from cli.errors import CliError, SettingsError
 from cli.relay_url import Relay, relay_of
-from cli.roles import storage
+from cli.roles import storage, watch
 from cli.roles.services import new_instance, secret_of
+from cli.roles.tracing import check as check_tracing
 from cli.settings import Settings
 from cli.webapi_root import make_application, serve_settings
 from webapi import serve as web
 from webapi.app import is_ready, on_close
+from webapi.figures import Figures
 from webapi.relay_client import MqttRelayClient
 from webapi.settings import BrokerEndpoint
 
@@ -53,15 +55,25 @@ def run(settings: Settings) -> None:
         raise SettingsError(f"{error.detail}; {error.hint}") from error
     except (UnusableDatabase, KeyFileError) as error:
         raise CliError(f"{error.detail}; {error.hint}") from error
-    with sockets.listen("http", settings.http) as listening, _Once() as once:
-        storage.tell_of_limits(settings)
+    check_tracing(settings)
+    backplane.check(settings)
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(sockets.listen("http", settings.http))
+        metrics = watch.bind(settings, "web_metrics", 0.0)
         ready = [f"http={sockets.address_of(listening)}"]
+        if metrics is not None:
+            stack.enter_context(metrics)
+            ready.append(f"metrics={sockets.address_of(metrics)}")
+        once = stack.enter_context(_Once())
+        storage.tell_of_limits(settings)
+        watch.tell(settings, "web_metrics", metrics)
 
         def application() -> Flask:
-            client = MqttRelayClient(
-                relay.addresses, settings.service_name or new_instance(), secret, tls=relay.tls
-            )
-            made = make_application(settings, client, [_endpoint(settings, relay)])
+            figures = Figures()
+            name = settings.service_name or new_instance()
+            client = MqttRelayClient(relay.addresses, name, secret, tls=relay.tls, figures=figures)
+            endpoints = [_endpoint(settings, relay)]
+            made = make_application(settings, client, endpoints, figures, metrics, "pabal-webapi")
             teller = _Teller(made, ready, once)
             teller.start()
             on_close(made, teller.stop)

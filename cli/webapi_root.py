@@ -14,11 +14,17 @@ from pydantic import SecretStr
 from bridge.build import open_reads
 from broker.external.endpoint import parse
 from cli import backplane, database, logs
+from cli.push_services import push_offer
+from cli.redis_exposition import with_redis
 from cli.roles.services import SERVICE
+from cli.roles.tracing import make_tracing
+from cli.roles.watch_thread import WatchThread
 from cli.settings import Address, Settings
+from cli.web_exposition import WebFigure
 from cli.webapi_process import Task
 from webapi import serve as web
-from webapi.app import Services, create_app
+from webapi.app import Services, check_readiness, create_app, on_close, watched
+from webapi.figures import Figures
 from webapi.mqtt_gate import Insiders
 from webapi.relay_client import MqttRelayClient
 from webapi.settings import BrokerEndpoint, ServeSettings, WebSettings
@@ -32,9 +38,13 @@ def serve(task: Task, listening: socket.socket) -> None:
     settings = Settings.model_validate_json(task.settings)
     logs.configure(settings.log_level, settings.log_format)
 
+    metrics = None if task.metrics_fd is None else socket.socket(fileno=task.metrics_fd)
+
     def application() -> Flask:
-        relay = MqttRelayClient([Address.parse(task.relay)], SERVICE, task.secret)
-        return make_application(settings, relay, [BrokerEndpoint(task.public_mqtt, task.public_ws)])
+        figures = Figures()
+        relay = MqttRelayClient([Address.parse(task.relay)], SERVICE, task.secret, figures=figures)
+        brokers = [BrokerEndpoint(task.public_mqtt, task.public_ws)]
+        return make_application(settings, relay, brokers, figures, metrics, "pabal-web")
 
     web.run(application, f"fd://{listening.fileno()}", serve_settings(settings))
 
@@ -47,23 +57,40 @@ def serve_settings(settings: Settings) -> ServeSettings:
     return made
 
 
-def make_application(settings: Settings, relay: MqttRelayClient, brokers: Sequence[BrokerEndpoint]) -> Flask:
-    """To be called in the process that serves. The relay's client is started here, and stopped by `close_app`.
-    Nothing else is connected yet.
+def make_application(
+    settings: Settings,
+    relay: MqttRelayClient,
+    brokers: Sequence[BrokerEndpoint],
+    figures: Figures,
+    metrics: socket.socket | None,
+    service: str,
+) -> Flask:
+    """To be called in the process that serves. The relay's client is started here, and whoever listens on `metrics`;
+    `close_app` stops both. Nothing else is connected yet. `service` is what traces call this process.
 
     Raises: KeyFileError.
     """
     with ExitStack() as stack:
-        plane = stack.enter_context(backplane.plane(settings))
         pool = settings.web_connections
         keyring = database.existing_keys(settings)
+        plane = stack.enter_context(backplane.plane(settings))
         accounts = stack.enter_context(database.accounts_with(keyring, settings, pool, changed=plane.changed))
         reads = stack.enter_context(open_reads(settings.url, pool_size=pool))
+        tracing = make_tracing(settings, service, stack)
         relay.start()
         stack.callback(relay.stop)
         # From here on it is the application that closes them.
-        services = Services(accounts, reads, relay, plane, close=stack.pop_all().close)
-    return create_app(services, _web_settings(settings, tuple(brokers)))
+        services = Services(
+            accounts, reads, relay, plane, close=stack.pop_all().close, figures=figures, tracing=tracing
+        )
+    app = create_app(services, _web_settings(settings, tuple(brokers)))
+    if metrics is not None:
+        watcher = WatchThread(
+            metrics, with_redis(WebFigure(watched(app)), plane.figures), lambda: check_readiness(app)
+        )
+        watcher.start()
+        on_close(app, watcher.stop)
+    return app
 
 
 def _web_settings(settings: Settings, brokers: tuple[BrokerEndpoint, ...]) -> WebSettings:
@@ -78,6 +105,7 @@ def _web_settings(settings: Settings, brokers: tuple[BrokerEndpoint, ...]) -> We
         max_body_bytes=settings.max_packet_bytes,
         max_waits=settings.web_waits,
         proxies=settings.proxies,
+        push=push_offer(settings),
         mqtt_hook_secret=_revealed(settings.mqtt_hook_secret),
         insiders=_insiders(settings),
     )

@@ -93,6 +93,7 @@ _READING = (
     m.Sync, m.History, m.Conversations, m.Read, m.Ack, m.Delete,
     m.Contacts, m.Blocks, m.Users, m.UserGet, m.Presence,
     m.Mute, m.GroupGet, m.GroupInvites,
+    m.PushSet, m.PushRemove, m.PushGet, m.QuietSet, m.QuietRemove, m.QuietGet,
 )  # fmt: skip
 # They change who reaches whom, or show what only moderators see: nothing for a thing that was made to do one of both.
 _BOTH = (m.ContactRequest, m.ContactAccept, m.ContactRemove, m.BlockAdd, m.BlockRemove, m.Reports)

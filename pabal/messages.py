@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from pabal.ids import REQUEST_ID_MAX
+from pabal.push import Lang, Preview, QuietHours
 
 MAX_PACKET_BYTES = 256 * 1024
 MAX_TEXT_BYTES = 32 * 1024
@@ -341,6 +342,54 @@ class GroupGet(Request, frozen=True, kw_only=True, tag="group.get", omit_default
     limit: Annotated[int, Meta(ge=1, le=MAX_SYNC_LIMIT)] = 100
 
 
+class PushSet(Request, frozen=True, kw_only=True, tag="push.set", omit_defaults=True):
+    """Reach this device by that push service when its app is closed; instead of whatever was set before.
+
+    Which of `endpoint` and keys (`keys` as a browser gives them, or `p256dh` and `auth`), `token`, `url` and `secret`
+    a service takes, it says itself. `device`: another one of the user's, where the credential is a login.
+    """
+
+    device: str | None = None
+    service: Annotated[str, Meta(min_length=1, max_length=16)] = "stdout"
+    endpoint: str | None = None
+    keys: dict[str, Any] | None = None
+    p256dh: str | None = None
+    auth: str | None = None
+    token: str | None = None
+    url: str | None = None
+    secret: str | None = None
+    preview: Preview = "full"
+    lang: Lang = "ko"
+    quiet: QuietHours | None = None
+
+
+class PushRemove(Request, frozen=True, kw_only=True, tag="push.remove", omit_defaults=True):
+    """No pushes to this device any longer."""
+
+    device: str | None = None
+
+
+class PushGet(Request, frozen=True, kw_only=True, tag="push.get", omit_defaults=True):
+    """How this device is reached, without what is secret."""
+
+    device: str | None = None
+
+
+class QuietSet(Request, frozen=True, kw_only=True, tag="quiet.set", omit_defaults=True):
+    """No pushes in these hours of the day: of this conversation (`conv`), or of all."""
+
+    conv: str | None = None
+    hours: QuietHours
+
+
+class QuietRemove(Request, frozen=True, kw_only=True, tag="quiet.remove", omit_defaults=True):
+    conv: str | None = None
+
+
+class QuietGet(Request, frozen=True, kw_only=True, tag="quiet.get", omit_defaults=True):
+    """All of one's quiet hours."""
+
+
 AnyRequest = (
     Send
     | Edit
@@ -378,6 +427,12 @@ AnyRequest = (
     | GroupGet
     | Delete
     | Typing
+    | PushSet
+    | PushRemove
+    | PushGet
+    | QuietSet
+    | QuietRemove
+    | QuietGet
 )
 OPS: dict[str, type[AnyRequest]] = {
     "send": Send,
@@ -416,6 +471,12 @@ OPS: dict[str, type[AnyRequest]] = {
     "group.get": GroupGet,
     "delete": Delete,
     "typing": Typing,
+    "push.set": PushSet,
+    "push.remove": PushRemove,
+    "push.get": PushGet,
+    "quiet.set": QuietSet,
+    "quiet.remove": QuietRemove,
+    "quiet.get": QuietGet,
 }
 
 
@@ -753,6 +814,29 @@ class KeptReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     content: Raw | UnsetType = UNSET
 
 
+class PushState(Struct, frozen=True, kw_only=True):
+    """How a device is reached. `ended`: the service takes nothing for it any more, and the client is to subscribe anew."""
+
+    re: str | None
+    ok: Literal[True] = True
+    device: str
+    service: str
+    preview: Preview
+    lang: Lang
+    since: int
+    quiet: QuietHours | None = None
+    ended: bool = False
+
+
+class QuietState(Struct, frozen=True, kw_only=True):
+    """`quiet` are the hours for everything, `conversations` those of single ones."""
+
+    re: str | None
+    ok: Literal[True] = True
+    quiet: QuietHours | None
+    conversations: dict[str, QuietHours]
+
+
 class ReportPage(Struct, frozen=True, kw_only=True):
     re: str | None
     ok: Literal[True] = True
@@ -779,6 +863,8 @@ Reply = (
     | InvitePage
     | GroupPage
     | PresenceList
+    | PushState
+    | QuietState
 )
 
 
@@ -954,10 +1040,22 @@ class MuteUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="conve
     until: int | None = None
 
 
+class SystemUpdate(Struct, frozen=True, kw_only=True, tag_field="type", tag="system"):
+    """The server's own word. The push subscription of `device` is no more (`push_gone`: the service does not know it any
+    longer; `push_again`: it does not take this server's credential for it), and its app is to subscribe anew.
+    """
+
+    ts: int
+    event: Literal["push_gone", "push_again"]
+    device: str
+    service: str
+    reason: str
+
+
 EntryUpdate = (
     MessageUpdate | EditedUpdate | RecalledUpdate | ReactionUpdate | MemberUpdate | ConversationUpdate
 )
-Update = EntryUpdate | MentionUpdate | ReadUpdate | ContactUpdate | MuteUpdate | DeletedUpdate
+Update = EntryUpdate | MentionUpdate | ReadUpdate | ContactUpdate | MuteUpdate | DeletedUpdate | SystemUpdate
 
 
 class LiveReceipt(Struct, frozen=True, kw_only=True, tag_field="type", tag="receipt", omit_defaults=True):
@@ -985,6 +1083,7 @@ class ServiceRequest(Struct, frozen=True, kw_only=True, rename={"as_": "as"}):
     ref: str
     as_: "ActingAs"
     request: Raw
+    traceparent: str | None = None
 
 
 class ActingAs(Struct, frozen=True, kw_only=True):

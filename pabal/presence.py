@@ -152,6 +152,13 @@ class Roster:
         found = None if known is None else known.devices.get(device)
         return found is not None and bool(found.connections)
 
+    def is_reached(self, user: UserId) -> bool:
+        """Whether a device of this user is here, or others are told that one is. May be asked in any thread."""
+        known = self._users.get(user)
+        if known is None:
+            return False
+        return known.shown != "offline" or any(found.is_here for found in list(known.devices.values()))
+
     def knows(self, user: UserId, device: DeviceId) -> bool:
         """Whether it is here, or has said something that still counts."""
         known = self._users.get(user)

@@ -49,6 +49,7 @@ class PushSettings:
     folder: Path
     private_endpoints: tuple[str, ...] = ()
     ca: Path | None = None
+    vapid_key_file: Path | None = None
     vapid_subject: str = "mailto:postmaster@localhost"
     fcm_service_account: Path | None = None
     fcm_url: str = fcm.URL
@@ -91,8 +92,8 @@ class PushServices(Mapping[str, PushService]):
 def offered(settings: PushSettings, *, mqtt: bool) -> list[str]:
     """The names of the services that `build` makes."""
     made = {
-        "web_push": True,
-        "unified_push": True,
+        "webpush": True,
+        "unifiedpush": True,
         "fcm": settings.fcm_service_account is not None,
         "apns": settings.apns_key is not None,
         "webhook": True,
@@ -113,7 +114,7 @@ def build(
     rules = EndpointRules(frozenset(host.lower().strip("[]") for host in settings.private_endpoints))
     _check_ca(settings.ca)
     posts, chosen = LazyPosts(rules, settings.ca), LazyPosts(_CHOSEN, settings.ca)
-    key = vapid.open_key(settings.folder)
+    key = vapid.open_key(settings.folder, settings.vapid_key_file)
     tokens = vapid.Vapid(key, settings.vapid_subject, clock)
     secret = _secret(settings.webhook_secret)
     made: list[PushService] = [

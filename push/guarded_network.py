@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import httpcore2
-from httpcore2 import AnyIOBackend, AsyncNetworkBackend, AsyncNetworkStream
+from httpcore2 import AsyncNetworkBackend, AsyncNetworkStream
 
 from push.endpoints import EndpointRules
+from push.loop_network import LoopNetwork
 
 # Of one name; each has its share of the time.
 _MOST_ADDRESSES: Final = 4
@@ -30,7 +31,7 @@ class GuardedNetwork(AsyncNetworkBackend):
 
     def __init__(self, rules: EndpointRules, inner: AsyncNetworkBackend | None = None) -> None:
         self._rules = rules
-        self._inner = inner or AnyIOBackend()
+        self._inner = inner or LoopNetwork()
 
     async def connect_tcp(
         self,

@@ -16,7 +16,7 @@ LONGEST_ENDPOINT: Final = 1000
 class UnifiedPush:
     """A `PushService`."""
 
-    name = "unified_push"
+    name = "unifiedpush"
 
     def __init__(self, sending: EncryptedPush) -> None:
         self._sending = sending

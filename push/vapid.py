@@ -32,12 +32,12 @@ _MOST_TOKENS: Final = 1024
 _NOT_FOR_OTHERS: Final = 0o077
 
 
-def open_key(folder: Path) -> ec.EllipticCurvePrivateKey:
-    """The key of this data folder, which is made if it is missing.
+def open_key(folder: Path, file: Path | None = None) -> ec.EllipticCurvePrivateKey:
+    """The key of this data folder, or the one in a file that was chosen instead; it is made if it is missing.
 
     Raises: KeyFileError if the file is no such key, readable by others, or cannot be read or made.
     """
-    path = folder / FILE_NAME
+    path = file or folder / FILE_NAME
     try:
         if not path.exists():
             _make(path)
@@ -102,7 +102,7 @@ def _make(path: Path) -> None:
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    scratch = path.with_name(f".{FILE_NAME}.{secrets.token_hex(8)}")
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:

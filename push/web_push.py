@@ -10,7 +10,7 @@ from push.encrypted_push import EncryptedPush, urgency
 class WebPush:
     """A `PushService`."""
 
-    name = "web_push"
+    name = "webpush"
 
     def __init__(self, sending: EncryptedPush) -> None:
         self._sending = sending

@@ -9,10 +9,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bridge.accounts.service import Accounts
 from bridge.backplane.plane import NullPlane, Plane
+from bridge.tracing import NO_TRACING, Tracing
 from pabal.errors import Unavailable
-from webapi import message_routes, openapi, problems
+from webapi import message_routes, openapi, problems, watching
 from webapi.account_routes import AccountRoutes
 from webapi.brokers import Brokers
+from webapi.figures import Figures
 from webapi.group_routes import GroupRoutes
 from webapi.limits import Limits
 from webapi.message_life_routes import MessageLifeRoutes
@@ -23,10 +25,12 @@ from webapi.operation_routes import OperationRoutes, add_documents, check_ready
 from webapi.people_routes import PeopleRoutes
 from webapi.ports import Reads, RelayClient
 from webapi.presence_routes import PresenceRoutes
+from webapi.push_routes import PushRoutes
 from webapi.receipt_routes import ReceiptRoutes
 from webapi.routing import Api
 from webapi.safety_routes import SafetyRoutes
 from webapi.settings import WebSettings
+from webapi.trace_routes import TraceRoutes
 from webapi.wakeups import Wakeups
 
 _EXTENSION = "pabal"
@@ -40,7 +44,7 @@ def _nothing() -> None:
 class Services:
     """What the application works with. `close` ends what was opened for it; `close_app` calls it.
 
-    `plane` is what it shares with other processes.
+    `plane` is what it shares with other processes. `figures` is what the relay's client counts too.
     """
 
     accounts: Accounts
@@ -48,12 +52,24 @@ class Services:
     relay: RelayClient
     plane: Plane = field(default_factory=NullPlane)
     close: Callable[[], None] = _nothing
+    figures: Figures = field(default_factory=Figures)
+    tracing: Tracing = NO_TRACING
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What those who watch the application look at."""
+
+    figures: Figures
+    waits: Callable[[], int]
+    relay_connected: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class _Running:
     wakeups: Wakeups
     services: Services
+    figures: Figures
     closing: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -65,10 +81,11 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     brokers = Brokers(settings.brokers, services.plane.brokers)
     app = Flask("pabal", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    watching.install(app, services.figures, services.tracing)
     problems.install(app)
     message_routes.install_refusals(app)
     wakeups = Wakeups(services.reads.heads, max_waits=settings.max_waits, interval_s=settings.wake_interval_s)
-    app.extensions[_EXTENSION] = _Running(wakeups, services)
+    app.extensions[_EXTENSION] = _Running(wakeups, services, services.figures)
     services.plane.hear(news=wakeups.news)
     limits = Limits(settings, services.plane.counting)
     spec = openapi.new_spec(_version())
@@ -81,7 +98,9 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     GroupRoutes(services.reads, services.relay).register(api)
     MessageLifeRoutes(services.relay).register(api)
     ReceiptRoutes(services.relay).register(api)
-    OperationRoutes(services.accounts, services.relay, brokers).register(api)
+    PushRoutes(services.relay).register(api)
+    TraceRoutes(services.accounts, services.reads).register(api)
+    OperationRoutes(services.accounts, services.relay, brokers, settings.push).register(api)
     if settings.mqtt_hook_secret is not None:
         gate = MqttGate(services.accounts, services.reads, limits.failed_logins, settings.insiders)
         MqttHooks(gate, settings.mqtt_hook_secret).register(app)
@@ -96,14 +115,24 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     return app
 
 
+def watched(app: Flask) -> Watched:
+    running: _Running = app.extensions[_EXTENSION]
+    return Watched(running.figures, lambda: running.wakeups.waiting, running.services.relay.connected)
+
+
 def is_ready(app: Flask) -> bool:
     """Whether `/readyz` would say so."""
-    services: Services = app.extensions[_EXTENSION].services
     try:
-        check_ready(services.accounts, services.relay)
+        check_readiness(app)
     except Unavailable:
         return False
     return True
+
+
+def check_readiness(app: Flask) -> None:
+    """Raises: Unavailable, saying what is missing."""
+    services: Services = app.extensions[_EXTENSION].services
+    check_ready(services.accounts, services.relay)
 
 
 def stop_waiting(app: Flask) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from pabal import errors
 from pabal import messages as m
 from pabal.errors import PabalError, TooLarge, Unavailable
+from pabal.ids import DeviceId
 from webapi.ports import RelayClient
 from webapi.routing import Call
 
@@ -20,8 +21,16 @@ class _Outcome(msgspec.Struct, frozen=True):
     ok: bool
 
 
-def ask(relay: RelayClient, call: Call, request: m.AnyRequest, fields: Mapping[str, Any]) -> bytes:
-    """The relay's reply that it is done. `fields` are those of the request, as they are sent.
+def ask(
+    relay: RelayClient,
+    call: Call,
+    request: m.AnyRequest,
+    fields: Mapping[str, Any],
+    *,
+    device: DeviceId | None = None,
+) -> bytes:
+    """The relay's reply that it is done. `fields` are those of the request, as they are sent; `device` is another one of
+    the caller's in whose name it is asked.
 
     Raises: what the relay refused with; Unavailable if it did not answer.
     """
@@ -30,7 +39,7 @@ def ask(relay: RelayClient, call: Call, request: m.AnyRequest, fields: Mapping[s
     content = msgspec.json.encode(named)
     if len(content) > _MAX_REQUEST_BYTES:
         raise TooLarge(f"at most {_MAX_REQUEST_BYTES} bytes")
-    reply = relay.ask(call.login.user, call.login.device, content)
+    reply = relay.ask(call.login.user, device or call.login.device, content)
     if not msgspec.json.decode(reply, type=_Outcome).ok:
         raise _refusal(msgspec.json.decode(reply, type=m.Refused))
     return reply

@@ -97,7 +97,7 @@ class MessageLifeRoutes:
 
     def _ask(self, call: Call, fields: dict[str, Any]) -> bytes:
         """Raises: BadRequest, TooLarge, Forbidden; whatever the relay refuses with."""
-        fields |= {"conv": _conv(call), "target": _message_id(call)}
+        fields |= {"conv": _conv(call), "target": message_id_of(call)}
         request = codec.decode_request(msgspec.json.encode(fields))
         if isinstance(request, codec.Rejected):
             raise request.error
@@ -118,8 +118,8 @@ def _conv(call: Call) -> ConvId:
     return parse_conv(named)
 
 
-def _message_id(call: Call) -> int:
-    """Raises: BadRequest."""
+def message_id_of(call: Call) -> int:
+    """The number in the path. Raises: BadRequest."""
     text = call.path["message_id"]
     if text.isascii() and text.isdecimal() and len(text) <= _LONGEST:
         number = int(text)

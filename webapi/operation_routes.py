@@ -12,18 +12,21 @@ from webapi.brokers import Brokers
 from webapi.docs_page import render
 from webapi.ports import RelayClient
 from webapi.routing import Answer, Api, Call
+from webapi.settings import PushOffer
 
 
 class OperationRoutes:
     """The views; `register` says which call each of them answers."""
 
-    def __init__(self, accounts: Accounts, relay: RelayClient, brokers: Brokers) -> None:
+    def __init__(self, accounts: Accounts, relay: RelayClient, brokers: Brokers, push: PushOffer) -> None:
         self._accounts = accounts
         self._relay = relay
         self._brokers = brokers
+        self._push = push
 
     def register(self, api: Api) -> None:
         api.route("GET", "/v1/brokers", self.brokers, {200: s.BrokersBody}, tag="operations")
+        api.route("GET", "/v1/push", self.push, {200: s.PushBody}, tag="operations", is_open=True)
         for path, view, answer in (
             ("/healthz", self.healthz, s.HealthBody),
             ("/readyz", self.readyz, s.ReadyBody),
@@ -34,6 +37,10 @@ class OperationRoutes:
         """Where to connect over MQTT, least loaded first."""
         brokers = [s.BrokerBody(tcp=one.tcp, ws=one.ws) for one in self._brokers.all()]
         return Answer(200, s.BrokersBody(brokers=brokers))
+
+    def push(self, _call: Call) -> Answer:
+        """By which push services a device can be reached, and the key that browsers subscribe with."""
+        return Answer(200, s.PushBody(services=list(self._push.services), vapid_key=self._push.vapid_key))
 
     def healthz(self, _call: Call) -> Answer:
         """This process answers."""

@@ -6,6 +6,8 @@ All methods may block, and are called from many threads at once.
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
+from bridge.export import ExportPushes
+from bridge.trace import Trace
 from pabal import messages as m
 from pabal.ids import ConvId, DeviceId, UserId
 from pabal.presence import State
@@ -65,6 +67,22 @@ class Reads(Protocol):
 
     @property
     def people(self) -> "PeopleReads": ...
+
+    @property
+    def traces(self) -> "Traces": ...
+
+    @property
+    def pushes(self) -> ExportPushes: ...
+
+
+class Traces(Protocol):
+    """One message's way. Raises (each of them): NotFound, Unavailable."""
+
+    def whole(self, conv: ConvId, message_id: int) -> Trace: ...
+
+    def own(self, viewer: UserId, conv: ConvId, message_id: int) -> Trace:
+        """Of what `viewer` wrote. Raises: NotAMember, Forbidden."""
+        ...
 
 
 class PeopleReads(Protocol):

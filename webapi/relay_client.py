@@ -4,6 +4,7 @@ import logging
 import random
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,10 +15,12 @@ import paho.mqtt.client as mqtt
 from msgspec import Raw
 from paho.mqtt.enums import CallbackAPIVersion
 
+from bridge.tracing import current
 from pabal import topics
 from pabal.errors import Unavailable
 from pabal.ids import DeviceId, UserId
 from pabal.messages import ActingAs, ServiceReply, ServiceRequest
+from webapi.figures import Figures
 
 if TYPE_CHECKING:
     import ssl
@@ -54,6 +57,7 @@ class MqttRelayClient:
         secret: str,
         *,
         tls: "ssl.SSLContext | None" = None,
+        figures: Figures | None = None,
         timeout_s: float = TIMEOUT_S,
         max_outstanding: int = MAX_OUTSTANDING,
     ) -> None:
@@ -61,9 +65,11 @@ class MqttRelayClient:
         processes each has an `instance` of its own.
         """
         self._addresses = list(addresses)
+        self._figures = figures or Figures()
         self._place = 0
         self._failures = 0
         self._told = False
+        self._failure: str | None = None
         self._up = topics.service_up(instance)
         self._down = topics.service_down(instance)
         self._timeout_s = timeout_s
@@ -100,16 +106,33 @@ class MqttRelayClient:
         """As `webapi.ports.RelayClient`."""
         return self._subscribed.is_set()
 
+    def await_connected(self, timeout_s: float) -> bool:
+        """Whether it is within this time."""
+        return self._subscribed.wait(timeout_s)
+
+    @property
+    def failure(self) -> str | None:
+        """Why the last try to connect failed; None if none has."""
+        return self._failure
+
     def ask(self, user: UserId, device: DeviceId, request: bytes) -> bytes:
         """As `webapi.ports.RelayClient`."""
         ref = uuid.uuid4().hex
+        trace = current.get()
         asked = _Asked(
             msgspec.json.encode(
-                ServiceRequest(ref=ref, as_=ActingAs(user=user, device=device), request=Raw(request))
+                ServiceRequest(
+                    ref=ref,
+                    as_=ActingAs(user=user, device=device),
+                    request=Raw(request),
+                    traceparent=None if trace is None else str(trace),
+                )
             )
         )
+        began = time.perf_counter()
         with self._guard:
             if len(self._asked) >= self._max_outstanding:
+                self._figures.not_answered()
                 raise Unavailable("too many requests are under way", retry_after=1)
             self._asked[ref] = asked
         try:
@@ -121,7 +144,9 @@ class MqttRelayClient:
             with self._guard:
                 del self._asked[ref]
         if asked.reply is None:
+            self._figures.not_answered()
             raise Unavailable("the relay did not answer; send again with the same id", retry_after=1)
+        self._figures.asked(time.perf_counter() - began)
         return asked.reply
 
     def _on_connect_fail(self, client: mqtt.Client, _data: Any) -> None:
@@ -139,6 +164,7 @@ class MqttRelayClient:
     def _failed(self, why: str) -> None:
         """Told once until it is connected again."""
         self._failures += 1
+        self._failure = why
         self._draw_pause()
         if not self._told:
             where = ", ".join(f"{host}:{port}" for host, port in self._addresses)

@@ -312,6 +312,13 @@ class BrokersBody(Struct, frozen=True, kw_only=True):
     brokers: list[BrokerBody]
 
 
+class PushBody(Struct, frozen=True, kw_only=True):
+    """`vapid_key` is the `applicationServerKey` of browsers; null where this server is not asked for by any."""
+
+    services: list[str]
+    vapid_key: str | None
+
+
 class HealthBody(Struct, frozen=True, kw_only=True):
     ok: Literal[True] = True
 

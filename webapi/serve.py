@@ -5,15 +5,19 @@ gunicorn has no types, which is what every `no-untyped-call` below is about.
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 
 from webapi.app import close_app
 from webapi.settings import ServeSettings
 from webapi.worker import Worker
+
+if TYPE_CHECKING:
+    import logging
 
 _FD = "fd://"
 
@@ -41,6 +45,16 @@ def run(
     _Arbiter(application, os.getppid() if ends_with_parent else None).run()  # type: ignore[no-untyped-call]
 
 
+class _Log(Logger):
+    """What gunicorn says goes where everything else does, in the same form."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)  # type: ignore[no-untyped-call]
+        log: logging.Logger = self.error_log
+        log.handlers.clear()
+        log.propagate = True
+
+
 class _Application(BaseApplication):
     def __init__(self, factory: Callable[[], Flask], bind: str, settings: ServeSettings) -> None:
         self._factory = factory
@@ -58,6 +72,7 @@ class _Application(BaseApplication):
             "graceful_timeout": self.settings.graceful_timeout_s,
             "keepalive": self.settings.keepalive_s,
             "accesslog": None,
+            "logger_class": _Log,
             "loglevel": "warning",
             "proc_name": "pabal-webapi",
             "control_socket_disable": True,

@@ -18,6 +18,14 @@ class BrokerEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class PushOffer:
+    """What clients are told of pushes: the services by name, and the public half of the VAPID key."""
+
+    services: tuple[str, ...] = ()
+    vapid_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WebSettings:
     """Every limit of the HTTP side."""
 
@@ -43,6 +51,7 @@ class WebSettings:
     """Who else than devices may come into that broker."""
     proxies: int = 0
     """How many reverse proxies of ours stand in front and set X-Forwarded-For."""
+    push: PushOffer = PushOffer()
 
 
 @dataclass(frozen=True, slots=True)

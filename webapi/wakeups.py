@@ -46,6 +46,11 @@ class Wakeups:
         self._closing = threading.Event()
         self._stirred = threading.Event()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return self._places
+
     @contextmanager
     def place(self) -> Iterator[None]:
         """The right to wait, for as long as the block takes.

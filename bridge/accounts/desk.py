@@ -99,6 +99,11 @@ class Desk:
     def _end(self, tx: AccountTransaction, session: SessionRow, reason: KickReason) -> None:
         tx.delete_session(session.session_id)
         tx.kick(session.user, session.device, reason, self._now_ms(), credential=session.session_id)
+        if reason != "replaced":
+            device = tx.device(session.user, session.device)
+            if device is None or device.secret_hash is None:
+                # Whoever is logged out there should not read on its lock screen what is written to others.
+                tx.end_pushes(session.user, session.device)
 
     def _end_all(self, tx: AccountTransaction, user: UserId, reason: KickReason) -> None:
         for session in tx.sessions(user):

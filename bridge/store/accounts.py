@@ -13,7 +13,17 @@ from sqlalchemy import Connection, Engine, Row, delete, exc, insert, select, tex
 
 from bridge.store.audit_log import AuditLog
 from bridge.store.engine import open_engine
-from bridge.store.tables import account, change_log, device, login_session, spent_refresh
+from bridge.store.tables import (
+    account,
+    change_log,
+    device,
+    login_session,
+    push_job,
+    push_log,
+    push_shown,
+    push_subscription,
+    spent_refresh,
+)
 from bridge.store.turnstile import first_in_line
 from pabal.errors import Conflict, Unavailable
 from pabal.ids import DeviceId, UserId
@@ -234,10 +244,21 @@ class AccountTransaction:
         )
 
     def delete_device(self, user: UserId, name: DeviceId) -> None:
+        self.end_pushes(user, name)
+        self._connection.execute(
+            delete(push_log).where(push_log.c.user_id == user, push_log.c.device_id == name)
+        )
         self._connection.execute(delete(device).where(device.c.user_id == user, device.c.device_id == name))
 
     def delete_devices(self, user: UserId) -> None:
+        """What there is about pushes to them goes with what the account wrote."""
+        self._connection.execute(delete(push_subscription).where(push_subscription.c.user_id == user))
         self._connection.execute(delete(device).where(device.c.user_id == user))
+
+    def end_pushes(self, user: UserId, name: DeviceId) -> None:
+        """Nothing is pushed to this device any longer, also not what waits."""
+        for table in (push_subscription, push_job, push_shown):
+            self._connection.execute(delete(table).where(table.c.user_id == user, table.c.device_id == name))
 
     # Login sessions
 

@@ -171,7 +171,8 @@ def _open_postgresql(url: URL, *, read_only: bool, pool_size: int, bounded: bool
         settings["default_transaction_read_only"] = "on"
     given = "".join(f"SET {name} = '{value}';" for name, value in settings.items())
 
-    @event.listens_for(engine, "connect")
+    # Before SQLAlchemy asks anything itself, as it takes no answer of a database that it does not expect.
+    @event.listens_for(engine, "connect", insert=True)
     def _on_connect(connection: Any, _record: Any) -> None:
         version = connection.info.server_version
         if version < OLDEST_POSTGRESQL * 10_000:
@@ -179,6 +180,13 @@ def _open_postgresql(url: URL, *, read_only: bool, pool_size: int, bounded: bool
             raise UnusableDatabase(
                 f"this is PostgreSQL {version // 10_000}, and {OLDEST_POSTGRESQL} or newer is needed",
                 "upgrade it, or use another",
+            )
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            connection.close()
+            raise UnusableDatabase(
+                f"this database is in {encoding}, and UTF8 is needed",
+                "make it anew: CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8'",
             )
         connection.autocommit = True
         connection.execute(given + _DURABLE)

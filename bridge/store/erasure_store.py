@@ -8,9 +8,17 @@ from typing import Final
 import msgspec
 from sqlalchemy import Connection, TextClause, text
 
-from bridge.commands import EndErasure, EraseContacts, EraseEntries, EraseInbox, Erasure, ForgetEvents
+from bridge.commands import (
+    EndErasure,
+    EraseContacts,
+    EraseEntries,
+    EraseInbox,
+    Erasure,
+    ForgetEvents,
+    ForgetPushes,
+)
 from bridge.plan import Extra
-from bridge.store import audit_log
+from bridge.store import audit_log, push_log
 from bridge.store.dialect import Dialect, rows
 from bridge.store.people_store import PeopleStatements
 from pabal.ids import UserId, is_direct
@@ -24,6 +32,10 @@ class ErasureStatements:
     def __init__(self, d: Dialect, people: PeopleStatements) -> None:
         self.people = people
         self.hidden = text("DELETE FROM hidden_message WHERE user_id = :user")
+        self.pushes = [
+            text(f"DELETE FROM {table} WHERE user_id = :user")
+            for table in ("push_subscription", "push_job", "push_log", "push_shown", "quiet_hours")
+        ]
         tables = ("direct_message", "group_message")
         self.contents = {table: _contents(table) for table in tables}
         self.emoji = {
@@ -71,9 +83,13 @@ def write(connection: Connection, sql: ErasureStatements, command: Erasure, ts: 
             return _erase_inbox(connection, sql, command)
         case EndErasure(user=user):
             connection.execute(sql.hidden, {"user": user})
+            for statement in sql.pushes:
+                connection.execute(statement, {"user": user})
             connection.execute(sql.end, {"user": user})
         case ForgetEvents(before_ts=before, limit=limit):
             return audit_log.forget_old(connection, before, limit)
+        case ForgetPushes():
+            return push_log.forget_old(connection, command, ts)
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, TextClause
 
 from bridge.facts import Content, Conversation, Facts, Known, Target, Wanted
-from bridge.store import people_store
+from bridge.store import people_store, subscription_store
 from bridge.store.dialect import rows
 from bridge.store.group_store import load_groups, load_invites
 from bridge.store.relay_statements import RelayStatements
@@ -30,6 +30,7 @@ def load_facts(connection: Connection, sql: RelayStatements, keys: Wanted) -> Fa
     loader.members(facts, keys)
     loader.successions(facts, keys)
     load_groups(sql.group, loader.each, facts, keys)
+    subscription_store.load(connection, sql.push, keys.push, facts.push)
     return facts
 
 

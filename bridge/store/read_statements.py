@@ -7,6 +7,7 @@ from sqlalchemy import TextClause, text
 from bridge.commands import EVERYBODY
 from bridge.store.dialect import Dialect
 from bridge.store.sharing import SharingStatements
+from bridge.store.trace_queries import TraceStatements
 
 _MESSAGE: Final = (
     "m.conv_id, m.message_id, m.sender, m.device, m.id, m.type, m.kind, m.text, m.body, m.extra, m.ts,"
@@ -95,6 +96,7 @@ class ReadStatements:
             " AND a.state IN ('deleting', 'deleted')) ORDER BY user_id LIMIT 500"
         )
         self.sharing = SharingStatements(d)
+        self.traces = TraceStatements(d)
         self.mentions = text(
             f"SELECT n.conv_id, count(DISTINCT n.message_id) FROM {d.each('keys')} CROSS JOIN mention AS n"
             f" WHERE n.conv_id = {d.field(0)} AND n.user_id IN (:user, '{EVERYBODY}')"
@@ -131,6 +133,9 @@ class ReadStatements:
             "SELECT data FROM inbox WHERE user_id = :user AND type = 'contact' AND data IS NOT NULL"
         )
         self.oldest_event = text("SELECT ts FROM audit ORDER BY event_id LIMIT 1")
+        self.oldest_push = text(
+            "SELECT min(done_ts) FROM push_log UNION ALL SELECT min(due_ts) FROM push_job"
+        )
         self.ever_mine = text(
             "SELECT m.conv_id, m.to_id IS NULL, c.head FROM member AS m JOIN conversation AS c"
             " ON c.conv_id = m.conv_id WHERE m.user_id = :user AND m.conv_id > :after"

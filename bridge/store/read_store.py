@@ -15,7 +15,9 @@ from bridge.store.dialect import rows
 from bridge.store.faults import now_ms
 from bridge.store.group_queries import GroupQueries
 from bridge.store.people_queries import PeopleQueries
+from bridge.store.push_queries import PushQueries
 from bridge.store.read_statements import ReadStatements
+from bridge.store.trace_queries import TraceQueries
 from bridge.updates import StoredMessage, StoredUpdate
 from pabal import messages as m
 from pabal import privacy
@@ -45,6 +47,8 @@ class Snapshot:
         self._sql = sql
         self.people = PeopleQueries(connection)
         self.groups = GroupQueries(connection)
+        self.pushes = PushQueries(connection)
+        self.traces = TraceQueries(connection, sql.traces)
         self._now = now
 
     def epoch(self) -> str | None:
@@ -243,6 +247,11 @@ class Snapshot:
             if isinstance(other, str) and other != user:
                 found.add(UserId(other))
         return found
+
+    def oldest_push(self) -> int | None:
+        """When the oldest of what is kept of pushes was done, or due. Returns None if there is none."""
+        found = [row[0] for row in self._connection.execute(self._sql.oldest_push) if row[0] is not None]
+        return min(found, default=None)
 
     def oldest_event(self) -> int | None:
         """When the oldest event of the audit log was. Returns None if there is none."""

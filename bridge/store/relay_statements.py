@@ -10,6 +10,7 @@ from bridge.store.group_store import GroupStatements
 from bridge.store.people_store import PeopleStatements
 from bridge.store.presence_store import PresenceStatements
 from bridge.store.queue_store import QueueStatements
+from bridge.store.subscription_store import SubscriptionStatements
 
 _MESSAGE_COLUMNS: Final = (
     "conv_id, message_id, sender, device, id, digest, type, kind, ordinal, text, body, extra, ts, target,"
@@ -160,6 +161,7 @@ class RelayStatements:
         self.group = GroupStatements(d)
         self.queues = QueueStatements(d)
         self.presence = PresenceStatements(d)
+        self.push = SubscriptionStatements(d)
         self.upsert_retained = text(
             "INSERT INTO retained (topic, payload, qos, properties, expires)"
             " VALUES (:topic, :payload, :qos, :properties, :expires)"

@@ -20,6 +20,7 @@ from bridge.commands import (
     EraseEntries,
     EraseInbox,
     ForgetEvents,
+    ForgetPushes,
     MarkDelivered,
     SavePresence,
     SaveQueues,
@@ -30,6 +31,7 @@ from bridge.decide import SMALL_LIMIT, decide
 from bridge.entries import MAX_MEMBERS
 from bridge.facts import wanted
 from bridge.plan import Plan, counts
+from bridge.push.making import PushTimes
 from bridge.store import (
     dialect,
     erasure_store,
@@ -37,10 +39,13 @@ from bridge.store import (
     people_store,
     presence_store,
     queue_store,
+    subscription_store,
 )
 from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
+from bridge.store.failures import answering
 from bridge.store.faults import NO_FAULTS, Faults
+from bridge.store.push_jobs import PushJobs
 from bridge.store.relay_statements import RelayStatements
 from bridge.store.retention import Retention, Trimmer
 from bridge.store.writer import Writer
@@ -69,7 +74,7 @@ class Committed:
     `deliveries` are the updates by inbox, seqs rising; `rooms` the entries of large groups, in order; `left`
     are members who lost the right to a room, `related` those whom others may not see any longer. `moved` are the marks
     that others may be told of, with what did; `arrived` up to which seq devices said that they have everything.
-    `is_regrouped`: members, contacts or blocks changed.
+    `is_regrouped`: members, contacts or blocks changed. `is_pushed`: there may be jobs for whoever sends pushes.
     """
 
     batch_id: int
@@ -81,6 +86,7 @@ class Committed:
     moved: dict[tuple[ConvId, UserId], int] = field(default_factory=dict)
     arrived: dict[str, int] = field(default_factory=dict)
     is_regrouped: bool = False
+    is_pushed: bool = False
 
 
 class RelayStore:
@@ -97,9 +103,19 @@ class RelayStore:
         recall_window_ms: int = 0,
         max_members: int = MAX_MEMBERS,
         faults: Faults = NO_FAULTS,
+        push: PushTimes | None = None,
+        reached: Callable[[UserId], bool] = lambda _user: False,
     ) -> None:
+        """`reached` says, in the committer's thread, whether a user has a device connected.
+
+        Raises: errors.Unavailable.
+        """
         self._writer = writer
-        self._sql = RelayStatements(dialect.of(writer.engine))
+        made = dialect.of(writer.engine)
+        self._sql = RelayStatements(made)
+        self._pushes = PushJobs(made, self._sql.push, push or PushTimes(), reached)
+        with answering():
+            self._pushes.load(writer.engine)
         self._epoch = epoch
         self._clock_ms = clock_ms
         self._small_limit = small_limit
@@ -143,7 +159,7 @@ class RelayStore:
             recall_window_ms=self._recall_window_ms,
             max_members=self._max_members,
         )
-        deliveries = self._write_entries(connection, plan, ts)
+        deliveries, is_pushed = self._write_entries(connection, plan, ts)
         _write_positions(connection, self._sql, plan, batch.positions)
         outcomes: list[bytes | PabalError | int | None] = list(plan.outcomes)
         _write_upkeep(connection, self._sql, batch.commands, outcomes, ts)
@@ -170,11 +186,12 @@ class RelayStore:
             plan.moved,
             arrived,
             bool(plan.member_changes or plan.left or plan.related or people.contacts or people.blocks),
+            is_pushed,
         )
 
     def _write_entries(
         self, connection: Connection, plan: Plan, ts: int
-    ) -> dict[UserId, list[tuple[int, bytes]]]:
+    ) -> tuple[dict[UserId, list[tuple[int, bytes]]], bool]:
         joins, leaves = plan.final_members()
         contents = list(plan.contents.values())
         for statement, written in (
@@ -198,21 +215,31 @@ class RelayStore:
                 connection.execute(statement, {"rows": rows(written)})
         people_store.write(connection, self._sql.people, plan.people)
         group_store.write(connection, self._sql.group, plan, ts)
+        subscription_store.write(connection, self._sql.push, plan.push, ts)
+        deliveries, seqs = self._write_inboxes(connection, plan, ts)
+        return deliveries, self._pushes.write(connection, plan, seqs, ts)
+
+    def _write_inboxes(
+        self, connection: Connection, plan: Plan, ts: int
+    ) -> tuple[dict[UserId, list[tuple[int, bytes]]], list[int]]:
+        """The new updates by inbox; and the seqs that the entries of the plan got."""
         if not plan.inbox:
-            return {}
+            return {}, []
         new = counts(plan.inbox)
         heads = connection.execute(self._sql.bump_heads, {"rows": rows(list(new.items()))})
         next_seq: dict[str, int] = {user: head - new[user] + 1 for user, head in heads}
         deliveries: dict[UserId, list[tuple[int, bytes]]] = {user: [] for user in new}
         inbox_rows = []
+        seqs = []
         for entry in plan.inbox:
             user = entry.user
             seq = next_seq[user]
             next_seq[user] = seq + 1
+            seqs.append(seq)
             inbox_rows.append((user, seq, entry.type, entry.conv_id, entry.message_id, entry.data, ts))
             deliveries[user].append((seq, b'{"seq":%d%b' % (seq, entry.tail)))
         connection.execute(self._sql.insert_inbox, {"rows": rows(inbox_rows)})
-        return deliveries
+        return deliveries, seqs
 
 
 def rows_of(value: dict[UserId, tuple[int, int]]) -> str:
@@ -279,7 +306,14 @@ def _write_upkeep(
                     connection.execute(sql.delete_retained, {"topic": kept.topic})
             case SaveQueues(changes=changes):
                 queue_store.write(connection, sql.queues, changes)
-            case EraseEntries() | EraseInbox() | EraseContacts() | EndErasure() | ForgetEvents():
+            case (
+                EraseEntries()
+                | EraseInbox()
+                | EraseContacts()
+                | EndErasure()
+                | ForgetEvents()
+                | ForgetPushes()
+            ):
                 outcomes[place] = erasure_store.write(connection, sql.erasure, command, ts)
             case SavePresence():
                 presence_store.write(connection, sql.presence, command)

@@ -42,11 +42,14 @@ _MOVE = text("UPDATE inbox_head SET min_seq = :keep WHERE user_id = :user")
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """What is kept of each inbox: so many updates, of so many days; and of the audit log: so many days."""
+    """What is kept of each inbox: so many updates, of so many days; of the audit log, and of what became of pushes: so
+    many days.
+    """
 
     updates: int = 10_000
     days: int = 30
     events_days: int = 180
+    pushes_days: int = 3
 
 
 class Trimmer:

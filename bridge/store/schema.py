@@ -117,12 +117,15 @@ def check_current(engine: Engine) -> None:
 
 
 def check_not_newer(now: SchemaState, engine: Engine) -> None:
-    """Raises: SchemaError if a newer version of Pabal has written this database."""
+    """Raises: SchemaError if a newer version of Pabal has written this database, or another program that uses
+    alembic.
+    """
     if now.newer:
         raise SchemaError(
             f"the database {engine.url.set(query={}).render_as_string()} has schema {now.current},"
-            f" which is newer than this version's {now.wanted}",
-            "start it with the newer version of Pabal, or restore a backup from before the upgrade",
+            f" which is newer than this version's {now.wanted}, or another program's",
+            "start it with the newer version of Pabal, restore a backup from before the upgrade, or give Pabal a"
+            " database of its own",
         )
 
 

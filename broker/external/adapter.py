@@ -321,7 +321,13 @@ class ExternalBroker:
 
     # -- bridge.ports.Outbound
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> None:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        trace: str | None = None,  # noqa: ARG002 -- a request over another broker brings none as far as is seen here
+    ) -> None:
         if self._sending.publish(topic, payload, qos):
             self.figures.published += 1
         else:

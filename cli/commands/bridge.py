@@ -2,7 +2,7 @@
 
 from cli import bridge_root as root
 from cli import logs, output
-from cli.flags import Flags, with_settings
+from cli.flags import PUSH, Flags, with_settings
 
 SETTINGS = (
     "mqtt_url", "mqtt_url_file", "mqtt_ca", "mqtt_client_id",
@@ -10,7 +10,9 @@ SETTINGS = (
     "access_token_seconds", "metrics",
     "rate_limits", "request_rate", "request_burst", "inbox_keep_days", "inbox_keep_updates", "audit_keep_days",
     "small_group_limit", "max_group_members", "recall_seconds", "session_days", "max_packet_bytes",
-    "reader_connections", "account_connections", "log_level", "log_format",
+    "push", *PUSH, "push_wait_seconds", "push_ttl_seconds", "push_keep_days",
+    "reader_connections", "account_connections",
+    "log_level", "log_format", "trace_rate", "trace_every", "otel_endpoint",
 )  # fmt: skip
 
 

@@ -1,18 +1,32 @@
 """`pabal doctor`: is everything as it should be, and what to do where it is not."""
 
+from typing import Annotated
+
+import typer
+
 from cli import diagnosis, output
-from cli.errors import CliError
+from cli.errors import CliError, UsageError
 from cli.flags import Flags, with_settings
 from cli.output import Json
 
 
 @with_settings()
-def doctor(flags: Flags, *, as_json: Json = False) -> None:
-    """Check the set-up and say what to do.
+def doctor(
+    flags: Flags,
+    *,
+    role: Annotated[
+        str, typer.Option(metavar="ROLE", help=f"Whose set-up: {', '.join(diagnosis.ROLES)}. [serve]")
+    ] = "serve",
+    as_json: Json = False,
+) -> None:
+    """Check the set-up of a role and say what to do.
 
-    Configuration, data folder, database, keys, clock, ports. Nothing is changed.
+    Configuration, data folder, database, keys, clock, ports; of a web process also whether its broker lets it in.
+    Nothing is changed.
     """
-    findings = diagnosis.examine(flags)
+    if role not in diagnosis.ROLES:
+        raise UsageError(f"--role = {role!r} is not right; expected one of {', '.join(diagnosis.ROLES)}")
+    findings = diagnosis.examine(flags, role)
     failed = sum(finding.state == "fail" for finding in findings)
     if as_json:
         output.data({"ok": not failed, "checks": [finding._asdict() for finding in findings]})

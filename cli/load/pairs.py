@@ -24,7 +24,9 @@ _TEXT = b'"text":"'
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to do. `rate` is messages a second in all, 0 for the closed loop; `size` bytes of text."""
+    """What to do. `rate` is messages a second in all, 0 for the closed loop; `size` bytes of text. `by_reply`: a
+    message is accepted with its reply and not with its PUBACK, which behind another broker comes before the commit.
+    """
 
     pairs: int = 50
     window: int = 10
@@ -32,6 +34,7 @@ class Load:
     size: int = 100
     seconds: float = 10
     warmup_s: float = 2
+    by_reply: bool = False
 
 
 class Receiver(Device):
@@ -82,6 +85,7 @@ class Sender(Device):
         self._pad = b"x" * max(0, load.size - _DIGITS) + b'"}'
         self._number = 0
         self._window = 0 if load.rate else load.window
+        self._by_reply = load.by_reply
         self._unanswered = 0
         self._answered = False
         self.sending = False
@@ -101,6 +105,10 @@ class Sender(Device):
             self.transport.write(b"".join(self.message(now) for _ in range(missing)))
 
     def acknowledged(self) -> None:
+        if not self._by_reply:
+            self._accept()
+
+    def _accept(self) -> None:
         self._tally.accepted += 1
         self._unanswered -= 1
         self._answered = True
@@ -114,6 +122,8 @@ class Sender(Device):
     def published(self, payload: bytes) -> None:
         if b'"ok":false' in payload:
             self._tally.refuse(payload)
+        if self._by_reply:
+            self._accept()
 
 
 async def send(senders: Sequence[Sender], tally: Tally, load: Load) -> Window:

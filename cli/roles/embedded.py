@@ -13,22 +13,26 @@ from bridge.accounts.service import Accounts
 from bridge.backplane.plane import Plane
 from bridge.build import Bridge
 from bridge.store.lease import Lease
+from bridge.tracing import NO_TRACING, Tracing
 from broker.build import build_broker
 from broker.server import PabalBroker
 from broker.settings import BrokerSettings
 from cli import backplane, loop, sockets, tls
 from cli.errors import CliError, SettingsError
+from cli.pushing import PushNumbers
 from cli.roles import announced, storage
+from cli.roles.pushes import Pushes
 from cli.settings import Address, Settings
 
 
 class Embedded(NamedTuple):
-    """`bound` says where it listens, by the names of the settings."""
+    """`bound` says where it listens, by the names of the settings. `pushes` is there where they are sent by this process."""
 
     broker: PabalBroker
     bridge: Bridge
     bound: dict[str, Address]
     plane: Plane
+    pushes: PushNumbers | None
 
 
 def check_ports(settings: Settings, patience_s: float) -> None:
@@ -48,6 +52,7 @@ async def start(
     lease: Lease,
     services: Mapping[str, str],
     stack: contextlib.AsyncExitStack,
+    tracing: Tracing = NO_TRACING,
 ) -> Embedded:
     """Both, or neither. What `stack` gets is left in this order: Redis is told that clients should go elsewhere; the
     bridge drains while the broker can still acknowledge what is committed last; then the broker closes its connections.
@@ -64,7 +69,8 @@ async def start(
     )
     authenticator = AccountAuthenticator(accounts, failures)
     stack.callback(authenticator.close)
-    bridge = storage.make_bridge(settings, lease, plane)
+    pushes = Pushes(settings)
+    bridge = storage.make_bridge(settings, lease, plane, tracing, pushes.services)
     broker = _make_broker(settings, bridge, authenticator, services)
     await bridge.start(broker)
     try:
@@ -83,7 +89,7 @@ async def start(
     plane.speak(bridge.generation, announced.says(settings, broker, bound["mqtt"], bound["ws"]))
     # Its threads may be in the middle of a call; the loop goes on meanwhile.
     stack.push_async_callback(asyncio.to_thread, plane.stop)
-    return Embedded(broker, bridge, bound, plane)
+    return Embedded(broker, bridge, bound, plane, pushes.start(bridge, broker.publish, stack))
 
 
 def _broker_settings(settings: Settings) -> BrokerSettings:

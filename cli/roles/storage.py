@@ -8,9 +8,12 @@ import os
 from bridge.accounts.service import Accounts
 from bridge.backplane.plane import Plane
 from bridge.build import Bridge
+from bridge.push.making import PushTimes
+from bridge.push_commands import PushTargets
 from bridge.store.faults import NO_FAULTS, Armed, Faults
 from bridge.store.lease import Lease
 from bridge.store.retention import Retention
+from bridge.tracing import NO_TRACING, Tracing
 from cli import database
 from cli.errors import CliError, SettingsError
 from cli.settings import Settings
@@ -45,7 +48,13 @@ def tell_of_limits(settings: Settings) -> None:
         logger.warning("rate limits are off (PABAL_RATE_LIMITS=off): anybody may send any amount")
 
 
-def make_bridge(settings: Settings, lease: Lease, plane: Plane) -> Bridge:
+def make_bridge(
+    settings: Settings,
+    lease: Lease,
+    plane: Plane,
+    tracing: Tracing = NO_TRACING,
+    push_targets: PushTargets | None = None,
+) -> Bridge:
     """Not yet started. From here on no other server can commit.
 
     Raises: SchemaError; Unavailable; SettingsError for faults that cannot be read.
@@ -55,14 +64,22 @@ def make_bridge(settings: Settings, lease: Lease, plane: Plane) -> Bridge:
         limiter=_limiter(settings),
         lease=lease,
         witness=settings.witness,
-        retention=Retention(settings.inbox_keep_updates, settings.inbox_keep_days, settings.audit_keep_days),
+        retention=Retention(
+            settings.inbox_keep_updates,
+            settings.inbox_keep_days,
+            settings.audit_keep_days,
+            settings.push_keep_days,
+        ),
+        push=PushTimes(settings.push_wait_seconds * 1000, settings.push_ttl_seconds * 1000),
         small_limit=settings.small_group_limit,
         max_members=settings.max_group_members,
         recall_window_s=settings.recall_seconds,
         readers=settings.reader_connections,
         faults=_faults(),
+        tracing=tracing,
         bell=plane.bell,
         mirror=plane.mirror,
+        push_targets=push_targets,
     )
 
 

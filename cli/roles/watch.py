@@ -18,15 +18,39 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pabal.serve")
 
 
-class Watch:
-    """Owner of that listener, which is not there where `metrics` is off.
+def bind(settings: Settings, name: str, patience_s: float) -> "socket.socket | None":
+    """A listening socket for those who watch, by the name of its setting; None if it is off. Where nobody has chosen
+    an address, a second server on this machine goes without rather than not at all.
 
-    Where nobody has chosen an address, a second server on this machine goes without rather than not at all.
+    Raises: CliError if the address that was chosen cannot be had.
     """
+    address: Address | None = getattr(settings, name)
+    if address is None:
+        return None
+    if name in settings.model_fields_set:
+        return sockets.listen(name, address, patience_s=patience_s)
+    with contextlib.suppress(CliError):
+        # The usual address in use is waited for by nobody.
+        return sockets.listen(name, address)
+    return None
+
+
+def tell(settings: Settings, name: str, listening: object | None) -> None:
+    """Where there is none although nobody said so. Not before the server is ready: what stops a start is told in one
+    line.
+    """
+    address: Address | None = getattr(settings, name)
+    if listening is None and address is not None:
+        logger.warning(
+            "there are no metrics: %s is in use (choose another address for %s, or off)", address, name
+        )
+
+
+class Watch:
+    """Owner of that listener, which is not there where `metrics` is off."""
 
     def __init__(self, settings: Settings, health: Health) -> None:
         self._settings = settings
-        self._chosen = "metrics" in settings.model_fields_set
         self._listener = MetricsListener(health)
         self._socket: socket.socket | None = None
 
@@ -46,33 +70,19 @@ class Watch:
             await self.start(0.0)
 
     async def start(self, patience_s: float) -> None:
-        """Nothing if it listens already. Raises: CliError if the address that was chosen cannot be had."""
-        if self._socket is not None or self._settings.metrics is None:
-            return
-        try:
-            # The usual address in use is waited for by nobody.
-            patience_s = patience_s if self._chosen else 0.0
-            listening = sockets.listen("metrics", self._settings.metrics, patience_s=patience_s)
-        except CliError:
-            if self._chosen:
-                raise
-            return
-        self._socket = listening
-        await self._listener.start(listening)
+        """Nothing if it listens already. Raises: as `bind`."""
+        if self._socket is None:
+            listening = bind(self._settings, "metrics", patience_s)
+            if listening is not None:
+                await self._listener.start(listening)
+                self._socket = listening
 
     def expose(self, collector: "Collector") -> None:
         """Its metrics too, from here on."""
         self._listener.expose(collector)
 
     def tell(self) -> None:
-        """Where it does not listen although nobody said so. Not before the server is ready: what stops a start is
-        told in one line.
-        """
-        if self._socket is None and self._settings.metrics is not None:
-            logger.warning(
-                "there are no metrics: %s is in use (choose another address for metrics, or off)",
-                self._settings.metrics,
-            )
+        tell(self._settings, "metrics", self._socket)
 
     async def stop(self) -> None:
         await self._listener.stop()

@@ -13,15 +13,22 @@ from cli.webapi_process import Task
 
 
 def supervised(
-    settings: Settings, http: socket.socket, mqtt: Address, ws: Address, secret: str
+    settings: Settings,
+    http: socket.socket,
+    metrics: socket.socket | None,
+    mqtt: Address,
+    ws: Address,
+    secret: str,
 ) -> Supervisor:
-    """Not yet started. `http` is the listening socket that it inherits; `mqtt` and `ws` are where the broker listens,
+    """Not yet started. `http` and `metrics` are listening sockets that it inherits; `mqtt` and `ws` are where the broker listens,
     which lets it in by the secret.
     """
     reach = probe.reachable
+    metrics_fd = None if metrics is None else metrics.fileno()
     task = Task(
         settings=settings.model_dump_json(),
         http_fd=http.fileno(),
+        metrics_fd=metrics_fd,
         relay=str(reach(mqtt)),
         secret=secret,
         public_mqtt=announced.mqtt_url(settings, mqtt),
@@ -31,5 +38,5 @@ def supervised(
         [sys.executable, "-P", "-m", "cli.webapi_process"],
         msgspec.json.encode(task),
         ready=lambda: probe.until_ready(reach(sockets.address_of(http))),
-        pass_fds=[http.fileno()],
+        pass_fds=[http.fileno(), *([] if metrics_fd is None else [metrics_fd])],
     )

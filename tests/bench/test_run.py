@@ -11,7 +11,7 @@ BENCH = Path(__file__).parents[2] / "bench" / "run.py"
 PARTS = [
     "flat", "sync, page by page", "client library, new device", "plain persistent session", "steady", "chart",
     "groups", "large", "groups100", "reading and typing", "page of 100, in the process", "page of 200, in the process",
-    "page of 100, over HTTP", "page of 200, over HTTP",
+    "page of 100, over HTTP", "page of 200, over HTTP", "serve, offered", "serve, closed",
 ]  # fmt: skip
 
 
@@ -26,4 +26,4 @@ def test_every_part_runs_and_nothing_is_lost():
     assert [figures["part"] for figures in found] == PARTS
     sent = {figures["part"]: figures["sent"] for figures in found if "sent" in figures}
     assert all(sent.values()), sent
-    assert set(sent) == {"steady", "groups", "large", "groups100"}
+    assert set(sent) == {"steady", "groups", "large", "groups100", "serve, offered", "serve, closed"}

@@ -149,7 +149,14 @@ async def test_what_was_being_committed_while_the_account_was_deleted_is_taken_a
         return outcome if isinstance(outcome, int) else None
 
     with ThreadPoolExecutor(1) as readers:
-        eraser = Eraser(commit, ReadStore(engine), readers, FakeBroker(), events_since=lambda: 0)
+        eraser = Eraser(
+            commit,
+            ReadStore(engine),
+            readers,
+            FakeBroker(),
+            events_since=lambda: 0,
+            pushes_since=lambda: (0, 0),
+        )
         eraser.start()
         async with asyncio.timeout(60):
             while True:

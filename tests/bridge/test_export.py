@@ -52,13 +52,16 @@ async def test_everything_that_one_may_see_is_in_it(harness, accounts):
     await ask(harness, "bob", id="2", op="react", conv="alice~bob", target=1, emoji="🎉")
     await ask(harness, "alice", id="c", op="contact.request", user="carol")
     accounts.update_profile(ALICE, display_name="Alice", about="about")
+    hours = {"from": "22:00", "to": "07:00", "tz": "Asia/Seoul"}
+    await ask(harness, "alice", id="q", op="quiet.set", hours=hours)
     found = exported(accounts, harness)
     assert found["profile.json"]["display_name"] == "Alice"
     assert [one["device"] for one in found["devices.json"]] == ["d"]
     assert found["sessions.json"] == []
     assert found["privacy.json"]["write"] == "everyone"
     assert [(one["user"], one["state"]) for one in found["contacts.json"]] == [("carol", "requested")]
-    assert found["blocks.json"] == []
+    assert found["blocks.json"] == found["pushes.json"] == []
+    assert found["quiet.json"] == {"quiet": hours, "conversations": {}}
     await ask(harness, "alice", id="b", op="block.add", user="carol")
     again = exported(accounts, harness)
     assert ([one["user"] for one in again["blocks.json"]], again["contacts.json"]) == (["carol"], [])

@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import text
 
 from bridge.ports import Source
+from bridge.push_commands import NoTargets
 from bridge.reads import Reads
 from bridge.requests import command_of
 from bridge.store import meta, schema
@@ -165,7 +166,7 @@ class GroupLife(RuleBasedStateMachine):
         for user, request in asked:
             read = codec.decode_request(msgspec.json.encode(request))
             assert not isinstance(read, codec.Rejected), read
-            commands.append(command_of(Source(UserId(user), DeviceId("d")), read))
+            commands.append(command_of(Source(UserId(user), DeviceId("d")), read, NoTargets()))
         done = self.store.commit(Batch(commands))
         for user, updates in done.deliveries.items():
             inbox = self.inboxes.setdefault(user, [])

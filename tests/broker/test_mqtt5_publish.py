@@ -6,6 +6,7 @@ from broker.mqtt import packets as p
 from broker.mqtt.properties import Properties
 from broker.mqtt.reasons import Reason
 from pabal.codec import Format
+from pabal.trace import parse
 
 UP = "pabal/v1/up/alice/phone"
 FOREIGN = "pabal/v1/inbox/bob"
@@ -315,3 +316,39 @@ async def test_a_refused_subscription_says_why_to_those_who_want_to_know(world):
     older = await world.device("alice:phone")
     await older.send(p.Subscribe(1, ((FOREIGN, 1),)))
     assert await older.expect(p.Suback) == p.Suback(1, b"\x80")
+
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("properties", "trace"),
+    [
+        ((("traceparent", TRACEPARENT),), parse(TRACEPARENT)),
+        ((("a", "b"), ("traceparent", TRACEPARENT), ("traceparent", "none")), parse(TRACEPARENT)),
+        ((("traceparent", "none"), ("traceparent", TRACEPARENT)), None),
+        ((("Traceparent", TRACEPARENT),), None),
+        ((), None),
+    ],
+)
+async def test_a_trace_context_goes_to_the_bridge_with_its_request(world, credential, properties, trace):
+    await world.start()
+    client = await world.client("alice:phone", level=5, **credential("alice:phone"))
+    said = Properties(user_properties=properties, content_type="application/json")
+    await client.send(p.Publish("pabal/v1/up/alice/phone", b"{}", 1, packet_id=1, properties=said))
+    await client.expect(p.Puback)
+    assert world.inbound.traces == [trace]
+
+
+async def test_a_reply_carries_its_trace_context_to_who_can_read_it(world, credential):
+    await world.start()
+    down = "pabal/v1/down/alice/phone"
+    five = await world.client("alice:phone", level=5, **credential("alice:phone"))
+    plain = await world.device("alice:phone:cli")
+    for client in (five, plain):
+        await client.subscribe((down, 1))
+    world.broker.publish(down, b"{}", 1, TRACEPARENT)
+    world.broker.publish(down, b"[]", 1)
+    told = [one.properties and one.properties.user_properties for one in await five.publishes(2)]
+    assert told == [(("traceparent", TRACEPARENT),), None]
+    assert [one.payload for one in await plain.publishes(2)] == [b"{}", b"[]"]

@@ -3,6 +3,7 @@ import os
 import socket
 
 import pytest
+from fake_mqtt import FakeMqttBroker
 from redis_server import RedisServer
 
 from cli import sockets
@@ -37,6 +38,57 @@ def test_after_the_first_start_everything_is_well(pabal, doctor):
     pabal("db", "upgrade")
     pabal("keys", "rotate")
     assert {check["state"] for check in doctor().values()} == {"ok"}
+
+
+SECRET = "--service-secret=0123456789abcdef"
+
+
+@pytest.fixture
+def of_role(pabal):
+    """`of_role("webapi", *arguments)`: the checks that failed, by name, and those that did not."""
+
+    def look(role, *arguments):
+        ports = ("--metrics=127.0.0.1:0", "--web-metrics=127.0.0.1:0")
+        report = json.loads(pabal("doctor", "--json", f"--role={role}", *FREE, *ports, *arguments).out)
+        failed = {check["check"]: check["found"] for check in report["checks"] if check["state"] == "fail"}
+        return failed, {check["check"] for check in report["checks"] if check["state"] == "ok"}
+
+    return look
+
+
+def test_each_role_has_the_checks_of_what_it_opens_and_needs(of_role):
+    failed, good = of_role("broker", SECRET)
+    assert (failed, {"mqtt port", "ws port", "metrics port", "service secret"} <= good) == ({}, True)
+    assert "http port" not in good
+    assert list(of_role("bridge")[0]) == ["mqtt broker"]
+    assert "no broker answers there" in of_role("bridge", "--mqtt-url=mqtt://127.0.0.1:1")[0]["mqtt broker"]
+    assert list(of_role("push")[0]) == ["database"]
+    failed, good = of_role("webapi")
+    assert list(failed) == ["service secret", "database", "keys", "relay"]
+    assert {"http port", "web_metrics port"} <= good
+    assert not {"mqtt port", "ws port"} & good
+
+
+def test_a_web_process_tries_whether_its_broker_lets_it_in(pabal, of_role):
+    pabal("db", "upgrade")
+    pabal("keys", "rotate")
+    broker = FakeMqttBroker(lambda _payload: [], "down", "0123456789abcdef")
+    try:
+        at = f"--relay=mqtt://127.0.0.1:{broker.port}"
+        failed, good = of_role("webapi", SECRET, at)
+        assert (failed, "relay" in good) == ({}, True)
+        failed, _good = of_role("webapi", "--service-secret=fedcba9876543210", at)
+        assert "refused the webapi's credential" in failed["relay"]
+    finally:
+        broker.close()
+    failed, _good = of_role("webapi", SECRET, at)
+    assert "the broker cannot be reached" in failed["relay"]
+
+
+def test_a_role_that_is_none_is_refused(pabal):
+    done = pabal("doctor", "--role=web")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: --role = 'web' is not right; expected one of serve, broker, webapi")
 
 
 def test_each_line_for_people_says_what_to_do(pabal):

@@ -170,12 +170,26 @@ def test_a_version_that_is_too_old_is_told(run, url, monkeypatch):
     assert "99 or newer is needed" in err
 
 
+@pytest.mark.parametrize("command", [("db", "upgrade"), ("serve",), ("doctor",)], ids=" ".join)
+def test_a_database_that_is_not_in_utf8_is_told(run, postgres, command):
+    url = postgres.in_bytes()
+    try:
+        code, out, err = run(*command, url=url)
+    finally:
+        postgres.drop(url)
+    assert code == 1
+    assert "this database is in SQL_ASCII, and UTF8 is needed" in out + err
+    assert "ENCODING 'UTF8'" in out + err
+
+
 def test_no_command_changes_a_database_that_a_server_uses(run, url):
     from bridge.store.lease import PostgresLease  # noqa: PLC0415 -- named where it stands for the server
 
     run("db", "upgrade", url=url)
     lease = PostgresLease(url)
     assert lease.acquire()
+    # On a slow machine the commands take longer than a lease lasts that shows no life.
+    lease.keep(0, lambda: None)
     for command in ("upgrade", "restored"):
         code, _out, err = run("db", command, url=url)
         assert code == 1

@@ -373,6 +373,10 @@ def change(type_, **fields):
         (change("contact", action="blocked", user="bob"), "bob is blocked"),
         (change("contact", action="unblocked", user="bob"), "bob is no longer blocked"),
         (change("contact", action="waved", user="bob"), "bob: waved"),
+        (
+            change("system", event="push_gone", device="phone", service="fcm", reason="404"),
+            "the server: push_gone on phone (404)",
+        ),
     ],
 )
 def test_what_happened_is_one_line(happened, shown):

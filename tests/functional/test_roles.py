@@ -1,6 +1,7 @@
 """A deployment of roles: brokers and web processes as processes of their own, on one database."""
 
 import contextlib
+import json
 import threading
 import time
 
@@ -15,6 +16,7 @@ from bridge.store.engine import open_engine
 
 pytestmark = pytest.mark.functional
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 HELD = "another server holds the database; standing by"
 
 
@@ -57,7 +59,8 @@ def broker_at(mqtt, data, *more, health="127.0.0.1:0"):
 
 
 def webapi_of(mqtt, data, *more, http="127.0.0.1:0"):
-    return ("webapi", "--http", http, "--relay", f"mqtt://{mqtt}", "--data", str(data), *more)
+    metrics = "--web-metrics=127.0.0.1:0"
+    return ("webapi", metrics, "--http", http, "--relay", f"mqtt://{mqtt}", "--data", str(data), *more)
 
 
 def status(address, path):
@@ -83,13 +86,19 @@ def waits(person, after=0):
     return end
 
 
+def steps(role):
+    """What the log of a role tells of the request that is followed."""
+    events = map(json.loads, role.log.read_text().splitlines())
+    return sorted(event["event"] for event in events if event.get("trace_id") == TRACE)
+
+
 def test_a_broker_with_a_standby_and_two_web_processes_on_postgresql(run, closing, tmp_path, url, port):
     mqtt, health = port(), port()
     shared = ("--database-url", url, "--keys-file", str(tmp_path / "keys" / "keys.json"))
     first = run(*broker_at(mqtt, tmp_path / "b1", *shared)).await_ready()
     standby = run(*broker_at(mqtt, tmp_path / "b2", *shared, health=health))
     one, other = [run(*webapi_of(mqtt, tmp_path / f"w{n}", *shared)) for n in (1, 2)]
-    wait_for(lambda: HELD in standby.log.read_text(), "the standby to stand by")
+    wait_for(lambda: HELD in standby.log.read_text(), "the standby to stand by", 150)
     assert status(first.bound["health"], "/readyz") == (200, {"ready": True})
     assert status(health, "/healthz") == (200, {"ok": True})
     assert status(health, "/readyz") == (503, {"ready": False, "detail": "standby"})
@@ -142,16 +151,24 @@ def test_on_one_sqlite_folder_a_broker_and_a_web_process_work_and_no_second_brok
     assert broker.stop() == 0
 
     # Without its broker it starts, is not ready, and says so once.
-    web = run(*webapi_of(mqtt, data, http=http))
+    web = run(*webapi_of(mqtt, data, "--log-format=json", http=http))
     wait_for(lambda: "the broker cannot be reached" in web.log.read_text())
     assert status(http, "/healthz") == (200, {"ok": True})
     code, problem = status(http, "/readyz")
     assert (code, problem["detail"]) == (503, "the relay cannot be reached")
-    broker = run(*broker_at(mqtt, data)).await_ready()
+    broker = run(*broker_at(mqtt, data, "--log-format=json")).await_ready()
     web.await_ready()
     assert web.log.read_text().count("cannot be reached") == 1
     alice = closing(Person(f"http://{http}/v1", "alice"))
-    assert alice.send("alice", "a note").status_code == 201
+    alice.http.headers["traceparent"] = f"00-{TRACE}-00f067aa0ba902b7-01"
+    assert alice.send("alice", "a note").headers["traceparent"] == f"00-{TRACE}-00f067aa0ba902b7-01"
+    assert steps(web) == ["http"]
+    wait_for(lambda: steps(broker) == ["commit", "fan out", "request"], "the steps of the broker")
+    figures = httpx2.get(f"{web.url('metrics')}/metrics", timeout=60).text
+    route = 'route="POST /v1/conversations/<conv>/messages"'
+    assert f'pabal_web_answers_total{{{route},status="201"}} 1.0' in figures
+    assert "pabal_web_relay_seconds_count 1.0" in figures
+    assert status(web.bound["metrics"], "/readyz") == (200, {"ready": True})
     # Whichever of them goes first.
     assert broker.stop() == 0
     assert web.stop() == 0

@@ -199,6 +199,11 @@ GROUP = "gaaaaaaaaaaaa"
         (m.Users(q="bo"), "receive"),
         (m.UserGet(user="bob"), "receive"),
         (m.Report(user="bob", reason="spam"), "send"),
+        (m.PushSet(), "receive"),
+        (m.PushRemove(), "receive"),
+        (m.PushGet(), "receive"),
+        (m.QuietGet(), "receive"),
+        (m.QuietRemove(), "receive"),
     ],
 )
 def test_each_request_needs_the_right_to_send_or_to_receive(request_, right):

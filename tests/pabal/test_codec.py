@@ -178,6 +178,7 @@ def test_unknown_fields_are_ignored_in_every_operation(form):
             "contact.request": {"text": "x"},
             "delete": {"conv": "a~b", "target": 1},
             "typing": {"conv": "a~b", "on": True},
+            "quiet.set": {"hours": {"from": "22:00", "to": "07:00", "tz": "Asia/Seoul"}},
         }.get(op, {"conv": "a~b"})
         plain = {"op": op, "message_id": 3, "user": "b", "name": "g", "code": "c", **fields}
         answer = read(plain, form)

@@ -31,6 +31,7 @@ def test_each_operation_is_known_by_its_tag():
         "group.invite", "group.invites", "group.uninvite", "group.join", "group.get",
         "delete",
         "typing",
+        "push.set", "push.remove", "push.get", "quiet.set", "quiet.remove", "quiet.get",
     }  # fmt: skip
     for op, kind in m.OPS.items():
         assert msgspec.inspect.type_info(kind).tag == op

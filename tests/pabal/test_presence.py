@@ -498,3 +498,28 @@ def test_whatever_happens_what_is_told_is_true_never_twice_and_in_the_end_all_of
     assert roster.state_of(BOB) == model.state(now)
     assert roster.next_due() is None or model.devices
     assert len(roster) == bool(model.devices)
+
+
+def test_whoever_has_a_device_here_is_reached_and_for_a_while_after_it_left_without_a_word():
+    roster = Roster()
+    assert not roster.is_reached(ALICE)
+    roster.connected(ALICE, PHONE, "c", 0.0)
+    assert roster.is_reached(ALICE)
+    roster.disconnected(ALICE, PHONE, "c", 1.0, clean=False)
+    assert roster.is_reached(ALICE)
+    roster.due(1.0 + LINGER_S)
+    assert not roster.is_reached(ALICE)
+
+
+def test_whoever_says_offline_and_is_here_all_the_same_is_reached():
+    roster = Roster()
+    roster.connected(ALICE, PHONE, "c", 0.0)
+    roster.status(ALICE, PHONE, Status("offline"), 0.0, will=False)
+    assert roster.state_of(ALICE) == "offline"
+    assert roster.is_reached(ALICE)
+
+
+def test_whoever_only_says_so_behind_another_broker_is_reached():
+    roster = Roster()
+    roster.status(ALICE, PHONE, Status("away"), 0.0, will=False)
+    assert roster.is_reached(ALICE)

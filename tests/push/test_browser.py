@@ -56,8 +56,8 @@ class _Browser:
 
 async def test_what_the_service_hands_on_can_be_read_by_the_browser_alone(service, services):
     with _Browser(service, services.vapid_key) as browser:
-        target = services.check("web_push", {"endpoint": browser.endpoint, "keys": browser.receiver.keys})
-        outcome = await services["web_push"].send(subscription("web_push", **target), HELLO)
+        target = services.check("webpush", {"endpoint": browser.endpoint, "keys": browser.receiver.keys})
+        outcome = await services["webpush"].send(subscription("webpush", **target), HELLO)
         heard = browser.hear()
     await services.close()
     assert outcome == Sent(f"201 {service.endpoints.url}/m/{heard['version']}")
@@ -72,7 +72,7 @@ async def test_a_browser_that_has_subscribed_with_another_key_is_asked_to_do_so_
     other = build(PushSettings(tmp_path / "other"))
     with _Browser(service, other.vapid_key) as browser:
         target = {"endpoint": browser.endpoint, **browser.receiver.keys}
-        outcome = await services["web_push"].send(subscription("web_push", **target), HELLO)
+        outcome = await services["webpush"].send(subscription("webpush", **target), HELLO)
     await services.close()
     assert isinstance(outcome, SubscribeAgain)
 
@@ -82,7 +82,7 @@ async def test_one_that_has_taken_its_subscription_back_is_gone(service, service
         browser.say({"messageType": "unregister", "channelID": "c1"})
         assert browser.hear()["status"] == 200
         target = {"endpoint": browser.endpoint, **browser.receiver.keys}
-        outcome = await services["web_push"].send(subscription("web_push", **target), HELLO)
+        outcome = await services["webpush"].send(subscription("webpush", **target), HELLO)
     await services.close()
     assert isinstance(outcome, Gone)
 
@@ -91,8 +91,8 @@ async def test_one_that_has_taken_its_subscription_back_is_gone(service, service
 async def test_a_push_reaches_the_service_worker_of_a_real_browser(service, services, tmp_path):
     with page(services.vapid_key) as served, firefox(tmp_path, served.url, service.ws_url):
         given = served.told("/subscribed", PATIENCE_S)
-        target = services.check("web_push", given)
-        outcome = await services["web_push"].send(subscription("web_push", **target), HELLO)
+        target = services.check("webpush", given)
+        outcome = await services["webpush"].send(subscription("webpush", **target), HELLO)
         assert isinstance(outcome, Sent)
         told = served.told("/pushed", PATIENCE_S)
         deadline = time.monotonic() + PATIENCE_S

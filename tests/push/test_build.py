@@ -38,9 +38,7 @@ def p8(service, tmp_path):
 def test_a_server_of_which_nothing_is_known_offers_what_needs_no_account(tmp_path):
     settings = PushSettings(tmp_path)
     services = build(settings)
-    assert (
-        list(services) == offered(settings, mqtt=False) == ["web_push", "unified_push", "webhook", "stdout"]
-    )
+    assert list(services) == offered(settings, mqtt=False) == ["webpush", "unifiedpush", "webhook", "stdout"]
     assert len(services) == 4
     assert services["stdout"].name == "stdout"
     assert services.vapid_key.startswith("B")
@@ -53,15 +51,13 @@ def test_each_account_adds_its_service(tmp_path, account, p8):
     )  # fmt: skip
     services = build(settings, NoWakes())
     assert list(services) == offered(settings, mqtt=True)
-    assert set(services) == {"web_push", "unified_push", "fcm", "apns", "webhook", "mqtt", "stdout"}
+    assert set(services) == {"webpush", "unifiedpush", "fcm", "apns", "webhook", "mqtt", "stdout"}
     assert services.check("webhook", {"url": "https://hook.example/"}) == {"url": "https://hook.example/"}
 
 
 @pytest.mark.parametrize("service", ["fcm", "carrier_pigeon", ""])
 def test_a_service_that_is_not_offered_is_refused_with_those_that_are(tmp_path, service):
-    with pytest.raises(
-        BadRequest, match="service: this server offers web_push, unified_push, webhook, stdout"
-    ):
+    with pytest.raises(BadRequest, match="service: this server offers webpush, unifiedpush, webhook, stdout"):
         build(PushSettings(tmp_path)).check(service, {})
 
 
@@ -74,8 +70,8 @@ async def test_what_was_chosen_may_be_private_and_what_clients_choose_may_not(se
     )  # fmt: skip
     target = {"endpoint": f"{service.url}/wpush", **Receiver().keys}
     with pytest.raises(BadRequest, match="private"):
-        services.check("web_push", target)
-    assert await services["web_push"].send(subscription("web_push", **target), HELLO) == Refused(
+        services.check("webpush", target)
+    assert await services["webpush"].send(subscription("webpush", **target), HELLO) == Refused(
         "localhost is at a private address"
     )
     assert isinstance(await services["fcm"].send(subscription("fcm", token="t"), HELLO), Sent)
@@ -84,9 +80,9 @@ async def test_what_was_chosen_may_be_private_and_what_clients_choose_may_not(se
 
 async def test_a_private_host_that_is_allowed_is_reached(service, tmp_path):
     services = build(PushSettings(tmp_path, private_endpoints=("LocalHost", "[::1]"), ca=service.ca_file))
-    target = services.check("web_push", {"endpoint": f"{service.url}/wpush", **Receiver().keys})
-    assert isinstance(await services["web_push"].send(subscription("web_push", **target), HELLO), Sent)
-    assert services.check("unified_push", target | {"endpoint": "https://[::1]:8443/"})
+    target = services.check("webpush", {"endpoint": f"{service.url}/wpush", **Receiver().keys})
+    assert isinstance(await services["webpush"].send(subscription("webpush", **target), HELLO), Sent)
+    assert services.check("unifiedpush", target | {"endpoint": "https://[::1]:8443/"})
     await services.close()
 
 

@@ -25,6 +25,7 @@ class FakeBroker:
 
     def __init__(self) -> None:
         self.published: list[tuple[str, bytes, int]] = []
+        self.traces: list[tuple[str, str]] = []
         self.inboxes: dict[str, list[tuple[int, dict]]] = {}
         self.revoked: list[tuple[str, str]] = []
         self.kicked: list[tuple[str, str | None, str, str | None]] = []
@@ -33,8 +34,10 @@ class FakeBroker:
         self.reviewed: list[str] = []
         self._changed = asyncio.Event()
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> None:
+    def publish(self, topic: str, payload: bytes, qos: int, trace: str | None = None) -> None:
         self.published.append((topic, payload, qos))
+        if trace is not None:
+            self.traces.append((topic, trace))
         self._changed.set()
 
     def deliver(self, user: UserId, updates: Sequence[tuple[int, bytes]]) -> None:

@@ -22,7 +22,7 @@ class _Broker(FakeBroker):
         super().__init__()
         self._replied = replied
 
-    def publish(self, topic: str, payload: bytes, qos: int) -> None:
+    def publish(self, topic: str, payload: bytes, qos: int, trace: str | None = None) -> None:  # noqa: ARG002 -- as the port has it
         super().publish(topic, payload, qos)
         if topic == "pabal/v1/svc/web/down":
             reply = msgspec.json.decode(payload, type=_Reply)

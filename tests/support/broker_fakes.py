@@ -18,6 +18,7 @@ from bridge.ports import (
 from pabal import errors
 from pabal.codec import Format
 from pabal.ids import ConvId, DeviceId, UserId
+from pabal.trace import Trace
 
 
 class Gate:
@@ -197,8 +198,12 @@ class FakeInbound:
         self.answer = True
         self.submitted: list[tuple[object, bytes, Format | None]] = []
         self.tickets: list[Ticket] = []
+        self.traces: list[Trace | None] = []
 
-    def submit(self, source: Source, payload: bytes, form: Format, ticket: Ticket) -> None:
+    def submit(
+        self, source: Source, payload: bytes, form: Format, ticket: Ticket, trace: Trace | None = None
+    ) -> None:
+        self.traces.append(trace)
         self._take(source, payload, form, ticket)
 
     def submit_service(self, instance: str, payload: bytes, ticket: Ticket) -> None:

@@ -38,6 +38,12 @@ class Postgres:
         self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
 
+    def in_bytes(self) -> str:
+        """The URL of a new database that does not know what its text is written in, as `LANG=C` makes them."""
+        name = f"test{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+        return self.url(name)
+
     def drop(self, url: str) -> None:
         """Also ends whoever is still connected."""
         name = url.split("/")[3].split("?", maxsplit=1)[0]

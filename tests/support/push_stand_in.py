@@ -112,6 +112,7 @@ class StandIn:
         config.shutdown_timeout = 0.1
         config.accesslog = config.errorlog = None
         config.keep_alive_timeout = 60
+        config.keep_alive_max_requests = 1_000_000
         with contextlib.closing(self._loop):
             self._loop.run_until_complete(serve(self._app, config, shutdown_trigger=self._stop.wait))  # type: ignore[arg-type]
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())

@@ -12,6 +12,7 @@ from pabal import messages as m
 from pabal.errors import NotAMember, NotFound, PabalError, Unavailable
 from pabal.ids import ConvId, DeviceId, UserId, direct, group, is_direct, members_of, parse_conv, parse_user
 from pabal.presence import State
+from pabal.push import QuietHours
 
 EPOCH = "e1"
 
@@ -33,7 +34,10 @@ class FakeChat:
         self.sees: set[tuple[str, str]] = set()
         self.rooms: set[tuple[str, str]] = set()
         self.reports = 0
-        self.people: Any = None  # a test that asks for people puts the real ones here
+        # A test that asks for these puts the real ones here.
+        self.people: Any = None
+        self.pushes: Any = None
+        self.traces: Any = None
 
     # Reads
 
@@ -155,7 +159,7 @@ class FakeChat:
             except PabalError as error:
                 return codec.encode(codec.refusal(read.id, error))
 
-    def _do(  # noqa: C901, PLR0911 -- one line for each kind of request
+    def _do(  # noqa: C901, PLR0911, PLR0912 -- one line for each kind of request
         self, user: UserId, device: DeviceId, read: m.AnyRequest
     ) -> object:
         match read:
@@ -186,6 +190,13 @@ class FakeChat:
             case m.Presence():
                 asked = [m.UserPresence(user=parse_user(one), state="offline") for one in read.users]
                 return m.PresenceList(re=read.id, presence=asked)
+            case m.PushGet():
+                return m.PushState(
+                    re=read.id, device=device, service="stdout", preview="full", lang="ko", since=1
+                )
+            case m.QuietGet():
+                hours = QuietHours(from_="22:00", to="07:00", tz="Asia/Seoul")
+                return m.QuietState(re=read.id, quiet=hours, conversations={"alice~bob": hours})
             case _:
                 return m.Done(re=read.id)
 

@@ -11,6 +11,7 @@ from webapi_fakes import FakeChat
 
 from bridge.backplane.plane import NullPlane
 from bridge.people_reads import PeopleReads
+from bridge.push_reads import PushReads
 from bridge.store.read_store import ReadStore
 from webapi.app import Services, close_app, create_app
 from webapi.settings import BrokerEndpoint, WebSettings
@@ -55,6 +56,7 @@ def open_web(tmp_path: Path) -> Iterator[Open]:
         def make(**options) -> Web:
             chat, clock = FakeChat(), FakeClock()
             chat.people = PeopleReads(ReadStore(world.store._reader))
+            chat.pushes = PushReads(ReadStore(world.store._reader))
             settings = WebSettings(brokers=(BROKER,), **{"wake_interval_s": 0.01, **options})
             app = create_app(Services(world.accounts, chat, chat, NullPlane(clock)), settings)
             stack.callback(close_app, app)

@@ -6,7 +6,7 @@ from webapi_fakes import FakeChat
 
 from bridge.store.tables import metadata
 from webapi.app import Services, close_app, create_app
-from webapi.settings import BrokerEndpoint, WebSettings
+from webapi.settings import BrokerEndpoint, PushOffer, WebSettings
 
 WRONG = {"user": "alice", "password": "wrong password", "device": "phone"}
 RIGHT = {**WRONG, "password": PASSWORD}
@@ -201,6 +201,15 @@ def test_without_a_proxy_nobody_can_make_up_an_address(open_web):
 
 
 # Health
+
+
+def test_what_pushes_go_by_is_told_to_everybody(open_web):
+    told = open_web(push=PushOffer(("webpush", "stdout"), "BKey")).call("GET", "/v1/push")
+    assert told.json == {"services": ["webpush", "stdout"], "vapid_key": "BKey"}
+
+
+def test_without_push_there_is_nothing_to_go_by(web):
+    assert web.call("GET", "/v1/push").json == {"services": [], "vapid_key": None}
 
 
 def test_brokers_are_told(web):

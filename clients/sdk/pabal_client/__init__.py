@@ -15,6 +15,7 @@ from pabal_client.changes import (
     ReadUpTo,
     Recalled,
     Source,
+    SystemNotice,
 )
 from pabal_client.client import Client
 from pabal_client.contacts import Block, Contact
@@ -82,6 +83,7 @@ __all__ = [
     "Source",
     "StoreError",
     "StoreInUse",
+    "SystemNotice",
     "Tokens",
     "Typing",
     "UnknownRefusal",

@@ -20,6 +20,7 @@ __all__ = [
     "ReadUpTo",
     "Recalled",
     "Source",
+    "SystemNotice",
 ]
 
 
@@ -165,8 +166,30 @@ class ContactChange(Struct, frozen=True, kw_only=True, omit_defaults=True):
     seq: int | None = None
 
 
+class SystemNotice(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The server's own word. `push_gone` and `push_again`: the push subscription of `device` is no more (`service` says
+    `reason`), and the app there is to subscribe anew.
+    """
+
+    event: str = ""
+    device: str = ""
+    service: str = ""
+    reason: str = ""
+    ts: int = 0
+    seq: int | None = None
+
+
 Change = (
-    Mention | Edited | Recalled | Reaction | Deleted | MemberChange | GroupChange | ReadUpTo | ContactChange
+    Mention
+    | Edited
+    | Recalled
+    | Reaction
+    | Deleted
+    | MemberChange
+    | GroupChange
+    | ReadUpTo
+    | ContactChange
+    | SystemNotice
 )
 BY_TYPE: dict[str, type[Change]] = {
     "mention": Mention,
@@ -178,4 +201,5 @@ BY_TYPE: dict[str, type[Change]] = {
     "conversation": GroupChange,
     "read": ReadUpTo,
     "contact": ContactChange,
+    "system": SystemNotice,
 }

@@ -17,6 +17,7 @@ from pabal_client.changes import (
     Reaction,
     ReadUpTo,
     Recalled,
+    SystemNotice,
 )
 from pabal_client.live import Receipt, Typing
 from pabal_client.updates import Message
@@ -107,10 +108,10 @@ def sign(live: Typing | Receipt) -> str:
 
 def conversation_of(change: Change) -> str:
     """Where it happened; nothing where it is about people alone."""
-    return "" if isinstance(change, ContactChange) else change.conv
+    return "" if isinstance(change, ContactChange | SystemNotice) else change.conv
 
 
-def told(change: Change) -> str:
+def told(change: Change) -> str:  # noqa: PLR0911 -- one for each kind of change
     match change:
         case MemberChange():
             return _told_of_member(change)
@@ -118,6 +119,8 @@ def told(change: Change) -> str:
             return _told_of_group(change)
         case ContactChange():
             return _told_of_contact(change)
+        case SystemNotice():
+            return f"the server: {change.event} on {change.device} ({change.reason})"
         case ReadUpTo(message_id=message_id):
             return f"you read up to #{message_id} on another device"
         case Mention(from_=sender, text=text):

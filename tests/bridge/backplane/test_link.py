@@ -51,7 +51,7 @@ def test_a_redis_that_hangs_costs_one_call_its_timeout_and_the_others_nothing(ow
         time.sleep(0.005)
     # 0.1 s each, after pauses of 0.05 s at least that double.
     assert link.figures.failures <= 7
-    assert asked > 100
+    assert asked > 2 * link.figures.failures, "most were not asked at all"
     own.thaw()
     until(lambda: answers(link))
     link.close()
@@ -70,8 +70,8 @@ def test_many_threads_that_meet_a_hanging_redis_wait_no_longer_than_their_own_ca
     with ThreadPoolExecutor(48) as pool:
         took = sorted(pool.map(timed, range(480)))
     # A call waits for a place among the connections, to connect, and for an answer.
-    assert took[-1] < 5.0
-    assert took[240] < 0.1
+    assert took[-1] < 10.0
+    assert took[240] < 0.5
     own.thaw()
     link.close()
 

@@ -188,3 +188,30 @@ def test_known_requests_are_found_by_their_own_key_however_the_table_has_grown(s
         for _ in range(7):  # PostgreSQL would go over to a plan for all at the sixth
             plan = str(connection.execute(looked_up, {"keys": keys}).all())
     assert "uq_direct_message" in plan or "AND device=? AND id=?" in plan
+
+
+def subscribe(store, user: UserId) -> None:
+    with store._writer.engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO push_subscription (user_id, device_id, service, target, preview, lang, subscribed_ts)"
+                f" VALUES ('{user}', 'd', 'stdout', '{{}}', 'full', 'ko', 0)"
+            )
+        )
+    store._pushes.load(store._writer.engine)
+
+
+@pytest.mark.parametrize("size", [1, 10, 256])
+def test_pushes_cost_one_statement_for_a_batch_and_none_where_nobody_is_told(store, statements, size):
+    subscribe(store, UserId("dave"))
+    statements.clear()
+    store.commit(Batch(sends(size)))
+    assert len(statements) == 10
+    subscribe(store, BOB)
+    statements.clear()
+    committed = store.commit(Batch(sends(size, size)))
+    assert len(statements) == 11
+    assert committed.is_pushed
+    with store._writer.engine.connect() as connection:
+        made = connection.execute(text("SELECT count(*) FROM push_job")).scalar_one()
+    assert made == len(committed.deliveries[BOB])

@@ -4,6 +4,7 @@ import pytest
 
 from cli.load import pairs
 from cli.load.pairs import Load, due_of, updates_in
+from cli.load.tally import Tally
 from cli.load.wire import Device, LoadError, Person, connect, packet, string
 
 ALICE = Person("alice", "phone", "secret")
@@ -95,6 +96,21 @@ async def test_a_connection_that_is_closed_before_it_stands_ends_the_measurement
     device.transport.abort()
     with pytest.raises(LoadError, match="closed"):
         await connecting
+
+
+@pytest.mark.parametrize("by_reply", [False, True])
+async def test_a_message_is_accepted_with_its_acknowledgement_or_with_its_reply(by_reply):
+    tally = Tally()
+    sender = pairs.Sender(tally, ALICE, "to", "bob", Load(window=2, by_reply=by_reply))
+    sender.transport, sender.sending = Written(), True
+    sender.fill()
+    sender.data_received(b"\x40\x02\x00\x01")
+    assert (tally.sent, tally.accepted) == ((2, 0) if by_reply else (3, 1))
+    sender.data_received(packet(0x30, string("t") + b'{"re":"1","ok":true}'))
+    assert (tally.sent, tally.accepted) == (3, 1)
+    sender.data_received(packet(0x30, string("t") + b'{"re":"2","ok":false}'))
+    assert (tally.refused, tally.accepted) == (1, 2 if by_reply else 1)
+    sender.ready.cancel()
 
 
 async def test_too_few_people_for_the_pairs_are_told():

@@ -1,0 +1,71 @@
+"""Which new updates of inboxes are pushed, and when that is due. Pure."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from bridge.plan import InboxEntry, MessageRow, Plan
+from pabal.ids import UserId
+
+WAIT_S = 10.0
+TTL_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PushTimes:
+    """How long a device that is connected may take to acknowledge an update before its user is told of it by push, and
+    for how long a push is of use.
+    """
+
+    wait_ms: int = round(WAIT_S * 1000)
+    ttl_ms: int = round(TTL_S * 1000)
+
+
+# The columns of `bridge.store.push_jobs`: user, seq, kind, type, conversation, message_id, due, expires, the
+# device that needs none, and for a `clear` from which message on it takes anything away.
+JobRow = tuple[str, int, str, str, str, int, int, int, str, int]
+
+
+def jobs(
+    plan: Plan,
+    seqs: Sequence[int],
+    ts: int,
+    *,
+    pushed: Collection[UserId],
+    times: PushTimes,
+    reached: Callable[[UserId], bool],
+) -> Iterator[JobRow]:
+    """One for each update of users who are pushed to; `seqs` are those of `plan.inbox`. `reached` says who has a device
+    connected: nobody else is waited for.
+    """
+    entries: dict[tuple[str, int], MessageRow] = {}
+    waits: dict[UserId, bool] = {}
+    for entry, seq in zip(plan.inbox, seqs, strict=True):
+        user = entry.user
+        if user not in pushed or entry.conv_id is None or entry.message_id is None:
+            continue
+        if entry.type == "read":
+            kind, upto, first, device = "clear", entry.message_id, 1, entry.device or ""
+        elif entry.type in {"message", "mention", "recalled"}:
+            if not entries:
+                rows = (*plan.direct_messages, *plan.group_messages)
+                entries = {(row.conv_id, row.message_id): row for row in rows}
+            row = entries[entry.conv_id, entry.message_id]
+            kind, upto, first, device = _of_entry(entry, row)
+        else:
+            continue
+        due = ts
+        if kind == "message":
+            if user not in waits:
+                waits[user] = reached(user)
+            due = ts + times.wait_ms if waits[user] else ts
+        yield user, seq, kind, entry.type, entry.conv_id, upto, due, ts + times.ttl_ms, device, first
+
+
+def _of_entry(entry: InboxEntry, row: MessageRow) -> tuple[str, int, int, str]:
+    """Kind, up to and from which message, and the device that needs none."""
+    if row.target is not None:
+        return "clear", row.target, row.target, ""
+    if row.sender == entry.user:
+        # To write is to have read.
+        return "clear", row.message_id, 1, row.device
+    return "message", row.message_id, 1, ""

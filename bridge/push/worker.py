@@ -1,0 +1,306 @@
+"""Has pushes sent: leases lanes, marks a job before its service is called, and writes down what came of it.
+
+A lane is one device. One worker has it at a time, for as long as its lease, and sends one job of it at a time: so
+order per device holds, and no two workers send one job. A job that was being sent when its worker died may have
+been sent or not. It is not sent again: a push is a hint, the next one or the app's own sync covers it, and to be
+told twice is worse (docs/decisions/pushes-in-doubt.md). All else that the dead worker had goes on with another one
+when its leases are over.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from bridge.push.figures import PushFigures
+from bridge.push.jobs import Drop, JobKey, Known, Lane, Result, Start, Taken
+from bridge.push.policy import MinuteOf, decide, result_of
+from bridge.push.ports import Gone, Outcome, PushService, Refused, Sent, SubscribeAgain, TryLater
+from bridge.push.zones import minute_of_day
+from pabal.errors import Unavailable
+
+T = TypeVar("T")
+logger = logging.getLogger("pabal.push")
+
+POLL_S = 0.25
+# While the database does not answer.
+AGAIN_S = 1.0
+# A service bounds its own tries; whatever it does, a lease outlives this.
+SEND_S = 30.0
+LEASE_S = 60.0
+# Lanes in one transaction.
+STEP = 100
+
+
+class JobStore(Protocol):
+    """The database's side. Every method is one short transaction, and may be called again after Unavailable.
+
+    Raises (each of them): errors.Unavailable.
+    """
+
+    def waiting(self, now: int, limit: int, without: Collection[str]) -> list[tuple[Lane, str]]:
+        """Lanes, with their services, in which something is due and that nobody has; those that wait for longest
+        first, and none of the services in `without`. A lane may come several times.
+        """
+        ...
+
+    def take(self, lanes: Sequence[Lane], worker: str, now: int, until: int) -> list[Taken]:
+        """Lease those that nobody has meanwhile. What a worker before was sending in them is in doubt from now on."""
+        ...
+
+    def known(self, taken: Sequence[Taken], now: int) -> dict[Lane, Known]: ...
+
+    def begin(
+        self, worker: str, starts: Sequence[Start], drops: Sequence[Drop], idle: Sequence[Lane], now: int
+    ) -> set[JobKey]:
+        """Drop jobs, give the idle lanes back, and mark the jobs to be sent. Returns those that may be sent: a lane
+        whose lease was over meanwhile is somebody else's.
+        """
+        ...
+
+    def finish(self, worker: str, results: Sequence[Result], now: int) -> None:
+        """Write down what came of tries, and give their lanes back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many tries are under way at once, in all and of one service."""
+
+    in_flight: int = 100
+    per_service: int = 50
+
+
+class Worker:
+    """Owns its tasks and one thread for the database. Several may work on one database, in one process or in many."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        services: Mapping[str, PushService],
+        *,
+        name: str,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        limits: Limits | None = None,
+        chance: Callable[[], float] = random.random,
+        minute_of: MinuteOf = minute_of_day,
+        poll_s: float = POLL_S,
+        lease_s: float = LEASE_S,
+        send_s: float = SEND_S,
+    ) -> None:
+        """`name` is this worker's alone, also among those of other processes. The services and the store stay the
+        caller's. `send_s` bounds a try and is less than `lease_s`.
+        """
+        self._store = store
+        self._services = services
+        self._name = name
+        self._now_ms = now_ms
+        self._limits = limits or Limits()
+        self._chance = chance
+        self._minute_of = minute_of
+        self._poll_s = poll_s
+        self._lease_ms = round(lease_s * 1000)
+        self._send_s = send_s
+        self.figures = PushFigures()
+        self._sending: dict[asyncio.Task[None], str] = {}
+        self._results: list[Result] = []
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._complained = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def start(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="push")
+        self._task = self._loop.create_task(self._run())
+
+    async def stop(self, timeout_s: float = 10.0) -> None:
+        """Take nothing more, let what is under way come to its end and be written down. What is not within the time
+        is in doubt.
+        """
+        self._stopping = True
+        self._woken.set()
+        if self._task is None or self._thread is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._task
+        left = [*self._sending, self._task]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        self._thread.shutdown(wait=False)
+
+    def wake(self) -> None:
+        """Something may be due. From any thread, at any time."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed already
+                self._loop.call_soon_threadsafe(self._woken.set)
+
+    # -- the turns
+
+    async def _run(self) -> None:
+        while not self._stopping or self._sending or self._results:
+            pause_s = self._poll_s
+            try:
+                if await self._turn():
+                    pause_s = 0.0
+            except Unavailable as error:
+                self._complain(error)
+                pause_s = AGAIN_S
+            except Exception:
+                logger.exception("a turn of the push worker failed")
+                pause_s = AGAIN_S
+            else:
+                self._recover()
+            await self._pause(pause_s)
+
+    async def _pause(self, pause_s: float) -> None:
+        """Until there is something to do, or to look for. After a failure for the whole of the time."""
+        if pause_s == AGAIN_S and not self._stopping:
+            await asyncio.sleep(pause_s)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._woken.wait()
+
+    async def _turn(self) -> bool:
+        """Returns whether there may be more to do at once. Raises: Unavailable."""
+        self._woken.clear()
+        await self._write_down()
+        if self._stopping:
+            return False
+        room = min(STEP, self._limits.in_flight - len(self._sending))
+        if room <= 0:
+            return False
+        busy = Counter(self._sending.values())
+        full = [name for name, count in busy.items() if count >= self._limits.per_service]
+        waiting = await self._in_thread(lambda: self._store.waiting(self._now_ms(), 4 * room, full))
+        lanes = self._choose(waiting, busy, room)
+        if not lanes:
+            return False
+        return await self._send_some(lanes)
+
+    def _choose(self, waiting: Sequence[tuple[Lane, str]], busy: Counter[str], room: int) -> list[Lane]:
+        """As many of them as there is room for, each once."""
+        chosen: dict[Lane, None] = {}
+        for lane, service in waiting:
+            if lane in chosen or busy[service] >= self._limits.per_service:
+                continue
+            if len(chosen) >= room:
+                break
+            chosen[lane] = None
+            busy[service] += 1
+        return list(chosen)
+
+    async def _send_some(self, lanes: Sequence[Lane]) -> bool:
+        """Returns whether any of them could be had. Raises: Unavailable; what was leased is free again when the lease
+        is over.
+        """
+        now = self._now_ms()
+        taken = await self._in_thread(lambda: self._store.take(lanes, self._name, now, now + self._lease_ms))
+        if not taken:
+            return False
+        known = await self._in_thread(lambda: self._store.known(taken, now))
+        drops: list[Drop] = []
+        starts: list[Start] = []
+        idle: list[Lane] = []
+        for one in taken:
+            dropped, start = decide(one, known[one.lane], now, self._minute_of)
+            drops += dropped
+            if start is None:
+                idle.append(one.lane)
+            else:
+                starts.append(start)
+        may = await self._in_thread(
+            lambda: self._store.begin(self._name, starts, drops, idle, self._now_ms())
+        )
+        self.figures.dropped.update(drop.reason if not drop.is_dead else "too late" for drop in drops)
+        for start in starts:
+            if start.job.key in may:
+                self._begin(start)
+        return True
+
+    def _begin(self, start: Start) -> None:
+        if self._loop is None:
+            raise AssertionError("the worker was not started")
+        task = self._loop.create_task(self._try(start))
+        self._sending[task] = start.taken.subscription.service
+        self.figures.in_flight = len(self._sending)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._sending[task]
+        self.figures.in_flight = len(self._sending)
+        self._woken.set()
+
+    async def _try(self, start: Start) -> None:
+        subscription = start.taken.subscription
+        service = self._services.get(subscription.service)
+        outcome: Outcome
+        if service is None:
+            outcome = Refused(f"this server does not offer {subscription.service!r}")
+        else:
+            try:
+                async with asyncio.timeout(self._send_s):
+                    outcome = await service.send(subscription, start.notification)
+            except TimeoutError:
+                outcome = TryLater(f"no answer within {self._send_s:g} s")
+            except Exception as error:
+                # Against its word; one device's trouble must not become that of others.
+                logger.exception("%s failed", subscription.service)
+                outcome = Refused(f"{subscription.service} failed: {type(error).__name__}")
+        self._count(subscription.service, outcome)
+        result = result_of(start, outcome, self._now_ms(), self._chance)
+        if result.state == "dead" and isinstance(outcome, TryLater):
+            self.figures.failed[subscription.service, "gave up"] += 1
+        self._results.append(result)
+
+    def _count(self, service: str, outcome: Outcome) -> None:
+        match outcome:
+            case Sent():
+                self.figures.sent[service] += 1
+            case TryLater():
+                self.figures.failed[service, "later"] += 1
+            case Gone():
+                self.figures.failed[service, "gone"] += 1
+            case SubscribeAgain():
+                self.figures.failed[service, "again"] += 1
+            case Refused():
+                self.figures.failed[service, "refused"] += 1
+
+    async def _write_down(self) -> None:
+        """Raises: Unavailable; then it is tried again with what has come meanwhile."""
+        if not self._results:
+            return
+        results = self._results
+        self._results = []
+        try:
+            await self._in_thread(lambda: self._store.finish(self._name, results, self._now_ms()))
+        except BaseException:
+            self._results = [*results, *self._results]
+            raise
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        if self._loop is None or self._thread is None:
+            raise AssertionError("the worker was not started")
+        return await self._loop.run_in_executor(self._thread, call)
+
+    def _complain(self, error: Unavailable) -> None:
+        """Once: while the database is away it is asked every second."""
+        if not self._complained:
+            logger.warning("pushes wait for the database: %s; trying again", error)
+        self._complained = True
+
+    def _recover(self) -> None:
+        if self._complained:
+            logger.warning("pushes go on")
+        self._complained = False
