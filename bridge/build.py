@@ -113,6 +113,7 @@ class Bridge:
         self._push_times = push or PushTimes()
         self._push_ends: PushEnds | None = None
         self._on_pushed: Callable[[], None] = lambda: None
+        self._bell = bell
         self._now_ms = faults.now_ms
         self._sweeper: Sweeper | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -208,6 +209,7 @@ class Bridge:
 
     def _pushes_made(self) -> None:
         self._on_pushed()
+        self._bell.pushes()
 
     def _pushes_since(self) -> tuple[int, int]:
         now = self._now_ms()

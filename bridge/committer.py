@@ -161,7 +161,7 @@ class Committer:
         """One command that breaks the whole batch must not take the others with it."""
         outcomes: list[bytes | PabalError | int | None] = []
         whole: Committed | None = None
-        alone = replace(batch, commands=())
+        alone = replace(batch, commands=(), traces={})
         for command in batch.commands:
             done = self._commit(replace(alone, commands=(command,)))
             if isinstance(done, PabalError):

@@ -27,7 +27,6 @@ from bridge.reads import Reads
 from bridge.requests import (
     SMALL,
     command_of,
-    entry_of,
     no_collecting,
     op_of,
     read,
@@ -38,7 +37,7 @@ from bridge.requests import (
 from bridge.store.failures import LeaseLost
 from bridge.store.faults import NO_FAULTS, Faults
 from bridge.store.relay_store import Batch, Committed
-from bridge.tracing import NO_TRACING, Followed, Tracing
+from bridge.tracing import NO_TRACING, Followed, Tracing, entry_of, traces_of
 from pabal import codec, topics
 from pabal import messages as m
 from pabal.codec import Format, Rejected
@@ -300,9 +299,10 @@ class Relay:
         self._busy_since = self._running_loop.time()
         self._handed_ns = self._tracing.now_ns()
         commands = [entry.command for entry in batch if entry.command is not None]
+        traces = traces_of(entry.followed for entry in batch if entry.command is not None)
         positions, self._positions = self._positions, {}
         upto, self._published_upto = self._published_upto, 0
-        self._committer.submit(Batch(commands, positions, upto))
+        self._committer.submit(Batch(commands, positions, upto, traces))
 
     def _finished_in_thread(self, batch: Batch, result: Committed | PabalError) -> None:
         self._running_loop.call_soon_threadsafe(self._finished, batch, result)

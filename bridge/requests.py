@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
-
 from bridge.commands import (
     Command,
     check_ack,
@@ -54,21 +52,9 @@ def no_collecting() -> Iterator[None]:
             gc.enable()
 
 
-class _Entry(msgspec.Struct, frozen=True):
-    conv: str | None = None
-    message_id: int | None = None
-
-
 def op_of(request: m.AnyRequest | Rejected) -> str:
     """What was asked for, for those who follow it."""
     return "?" if isinstance(request, Rejected) else str(request.__struct_config__.tag)
-
-
-def entry_of(reply: bytes) -> dict[str, str | int]:
-    """What a request has made: `conv` and `message_id`, as far as there is any."""
-    made = msgspec.json.decode(reply, type=_Entry)
-    found = {"conv": made.conv, "message_id": made.message_id}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def right_refusal(source: Source, request: m.AnyRequest) -> PabalError | None:

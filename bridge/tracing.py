@@ -9,10 +9,12 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Final, Protocol
+
+import msgspec
 
 from pabal.ratelimit import RateLimiter
 from pabal.trace import Trace
@@ -109,6 +111,19 @@ class Tracing:
         self._passed = (self._passed + 1) % self.every
         return not self._passed
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody is told of anything."""
+        return bool(self._recorders)
+
+    def later(
+        self, of: Trace, name: str, began_ns: int, error: str | None = None, **about: str | int
+    ) -> None:
+        """Something that was done for a request that is over, perhaps by another process, has just ended."""
+        if of.sampled:
+            ended = self.now_ns()
+            self._tell(Span(name, of.trace_id, _new_id(), of.parent_id, began_ns, ended, about, error))
+
     def step(self, of: Followed, name: str, began_ns: int, ended_ns: int, **about: str | int) -> None:
         """Something that was done for this request is over."""
         if of.trace.sampled:
@@ -128,6 +143,25 @@ class Tracing:
     def _tell(self, span: Span) -> None:
         for recorder in self._recorders:
             recorder.record(span)
+
+
+def traces_of(requests: Iterable[Followed | None]) -> dict[int, str]:
+    """What comes of the requests that are told of goes on from there: their contexts, by their place."""
+    return {
+        place: str(one.trace) for place, one in enumerate(requests) if one is not None and one.trace.sampled
+    }
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    conv: str | None = None
+    message_id: int | None = None
+
+
+def entry_of(reply: bytes) -> dict[str, str | int]:
+    """What a request has made: `conv` and `message_id`, as far as there is any."""
+    made = msgspec.json.decode(reply, type=_Entry)
+    found = {"conv": made.conv, "message_id": made.message_id}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 NO_TRACING: Final = Tracing()

@@ -105,7 +105,7 @@ async def _start(
     stack.callback(plane.stop)
     authenticator = AccountAuthenticator(accounts, FailedLogins(enabled=False))
     stack.callback(authenticator.close)
-    pushes = Pushes(settings)
+    pushes = Pushes(settings, tracing)
     bridge = storage.make_bridge(settings, lease, plane, tracing, pushes.services)
     broker = ExternalBroker(
         where,

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 
-from cli import database, loop, output
+from cli import backplane, database, loop, output
 from cli.push_exposition import PushFigure
 from cli.push_services import push_services
 from cli.pushing import Pushing
+from cli.redis_exposition import with_redis
 from cli.roles import running
 from cli.roles.health import Answering, Health, Phase
+from cli.roles.tracing import check as check_tracing
+from cli.roles.tracing import make_tracing
 from cli.roles.watch import Watch
 from cli.settings import Settings
 
@@ -20,20 +23,25 @@ def run(settings: Settings) -> None:
     """
     database.require_existing(settings)
     database.require_current(settings)
-    running.run(lambda _stack, stop: _push(settings, stop))
+    check_tracing(settings)
+    backplane.check(settings)
+    running.run(lambda stack, stop: _push(settings, stack, stop))
 
 
-async def _push(settings: Settings, stop: asyncio.Event) -> None:
+async def _push(settings: Settings, after: contextlib.ExitStack, stop: asyncio.Event) -> None:
     health = Health()
     watch = Watch(settings, health)
     async with contextlib.AsyncExitStack() as stack:
         # No wake-ups over MQTT: those need the broker in the same process.
-        pushing = Pushing(settings.url, push_services(settings))
+        pushing = Pushing(settings.url, push_services(settings), make_tracing(settings, "pabal-push", after))
+        plane = backplane.open_plane(settings)
         stack.push_async_callback(watch.stop)
         await watch.start(0.0)
-        watch.expose(PushFigure(pushing.numbers))
+        watch.expose(with_redis(PushFigure(pushing.numbers), plane.figures))
         stack.push_async_callback(pushing.stop)
         await pushing.start()
+        plane.hear(pushes=pushing.wake)
+        stack.push_async_callback(asyncio.to_thread, plane.stop)
         health.require(Answering(pushing.ping, "the database does not answer"))
         loop.settle_heap()
         health.phase = Phase.SERVING

@@ -14,6 +14,7 @@ from bridge.build import Bridge
 from bridge.push.figures import PushFigures
 from bridge.push.worker import Worker
 from bridge.store.push_store import Depth, PushStore
+from bridge.tracing import NO_TRACING, Tracing
 from cli.loop import loop_factory
 from pabal import topics
 from pabal.errors import Unavailable
@@ -74,13 +75,13 @@ class PushNumbers:
 class Pushing:
     """Owner of store, services and worker, in the event loop in which it is started."""
 
-    def __init__(self, url: str, services: PushServices) -> None:
+    def __init__(self, url: str, services: PushServices, tracing: Tracing = NO_TRACING) -> None:
         """Connects to nothing yet."""
         self._store = PushStore.open(url)
         self._services = services
         # Told apart from those of other processes and machines.
         name = f"{socket.gethostname()[:_LONGEST_HOST]}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._worker = Worker(self._store, services, name=name)
+        self._worker = Worker(self._store, services, name=name, tracing=tracing)
         self.numbers = PushNumbers(self._worker.figures)
         self._looking: asyncio.Task[None] | None = None
 
@@ -188,12 +189,13 @@ def start_beside(
     wakes: BrokerWakes,
     publish: Callable[[str, bytes, int], None],
     stack: contextlib.AsyncExitStack,
+    tracing: Tracing = NO_TRACING,
 ) -> PushNumbers:
     """A thread that sends what this bridge commits, and devices are woken by `publish`. It ends before what is in
     `stack` by now.
     """
     wakes.open(publish)
-    thread = PushThread(lambda: Pushing(url, services))
+    thread = PushThread(lambda: Pushing(url, services, tracing))
     thread.start()
     stack.push_async_callback(thread.stop)
     bridge.on_pushed(thread.wake)

@@ -23,7 +23,10 @@ from bridge.push.jobs import Drop, JobKey, Known, Lane, Result, Start, Taken
 from bridge.push.policy import MinuteOf, decide, result_of
 from bridge.push.ports import Gone, Outcome, PushService, Refused, Sent, SubscribeAgain, TryLater
 from bridge.push.zones import minute_of_day
+from bridge.tracing import NO_TRACING, Tracing, saying
 from pabal.errors import Unavailable
+from pabal.ids import ConvId
+from pabal.trace import Trace
 
 T = TypeVar("T")
 logger = logging.getLogger("pabal.push")
@@ -55,6 +58,10 @@ class JobStore(Protocol):
         ...
 
     def known(self, taken: Sequence[Taken], now: int) -> dict[Lane, Known]: ...
+
+    def followed(self, messages: Collection[tuple[ConvId, int]]) -> Mapping[tuple[str, int], Trace]:
+        """The trace contexts of those whose requests are followed."""
+        ...
 
     def begin(
         self, worker: str, starts: Sequence[Start], drops: Sequence[Drop], idle: Sequence[Lane], now: int
@@ -93,6 +100,7 @@ class Worker:
         poll_s: float = POLL_S,
         lease_s: float = LEASE_S,
         send_s: float = SEND_S,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         """`name` is this worker's alone, also among those of other processes. The services and the store stay the
         caller's. `send_s` bounds a try and is less than `lease_s`.
@@ -107,6 +115,7 @@ class Worker:
         self._poll_s = poll_s
         self._lease_ms = round(lease_s * 1000)
         self._send_s = send_s
+        self._tracing = tracing
         self.figures = PushFigures()
         self._sending: dict[asyncio.Task[None], str] = {}
         self._results: list[Result] = []
@@ -220,19 +229,31 @@ class Worker:
                 idle.append(one.lane)
             else:
                 starts.append(start)
+        traces = await self._traces(starts)
         may = await self._in_thread(
             lambda: self._store.begin(self._name, starts, drops, idle, self._now_ms())
         )
         self.figures.dropped.update(drop.reason if not drop.is_dead else "too late" for drop in drops)
         for start in starts:
             if start.job.key in may:
-                self._begin(start)
+                self._begin(start, traces.get((start.job.conv or "", start.job.message_id or 0)))
         return True
 
-    def _begin(self, start: Start) -> None:
+    async def _traces(self, starts: Sequence[Start]) -> Mapping[tuple[str, int], Trace]:
+        """Raises: Unavailable."""
+        messages = {
+            (start.job.conv, start.job.message_id)
+            for start in starts
+            if start.job.conv is not None and start.job.message_id is not None
+        }
+        if not messages or not self._tracing.is_on:
+            return {}
+        return await self._in_thread(lambda: self._store.followed(messages))
+
+    def _begin(self, start: Start, trace: Trace | None) -> None:
         if self._loop is None:
             raise AssertionError("the worker was not started")
-        task = self._loop.create_task(self._try(start))
+        task = self._loop.create_task(self._try(start, trace))
         self._sending[task] = start.taken.subscription.service
         self.figures.in_flight = len(self._sending)
         task.add_done_callback(self._ended)
@@ -242,16 +263,17 @@ class Worker:
         self.figures.in_flight = len(self._sending)
         self._woken.set()
 
-    async def _try(self, start: Start) -> None:
-        subscription = start.taken.subscription
+    async def _try(self, start: Start, trace: Trace | None) -> None:
+        subscription, began_ns = start.taken.subscription, self._tracing.now_ns()
         service = self._services.get(subscription.service)
         outcome: Outcome
         if service is None:
             outcome = Refused(f"this server does not offer {subscription.service!r}")
         else:
             try:
-                async with asyncio.timeout(self._send_s):
-                    outcome = await service.send(subscription, start.notification)
+                with saying(trace):
+                    async with asyncio.timeout(self._send_s):
+                        outcome = await service.send(subscription, start.notification)
             except TimeoutError:
                 outcome = TryLater(f"no answer within {self._send_s:g} s")
             except Exception as error:
@@ -263,6 +285,18 @@ class Worker:
         if result.state == "dead" and isinstance(outcome, TryLater):
             self.figures.failed[subscription.service, "gave up"] += 1
         self._results.append(result)
+        if trace is not None:
+            self._tracing.later(
+                trace,
+                "push",
+                began_ns,
+                None if isinstance(outcome, Sent) else outcome.reason,
+                service=subscription.service,
+                user=subscription.user,
+                device=subscription.device,
+                conv=start.job.conv or "",
+                message_id=start.job.message_id or 0,
+            )
 
     def _count(self, service: str, outcome: Outcome) -> None:
         match outcome:

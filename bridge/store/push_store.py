@@ -19,12 +19,14 @@ from bridge.store import dialect
 from bridge.store.dialect import rows
 from bridge.store.engine import open_engine
 from bridge.store.failures import answering, classified
+from bridge.store.followed import FollowedMessages
 from bridge.store.push_facts import PushFacts
 from bridge.store.push_statements import JOBS_A_TURN, PushStatements
 from bridge.store.turnstile import first_in_line
 from pabal.errors import Unavailable
 from pabal.ids import ConvId, DeviceId, UserId
 from pabal.push import QuietHours
+from pabal.trace import Trace
 
 
 class Depth(NamedTuple):
@@ -56,6 +58,7 @@ class PushStore:
         self._reader = reader
         self._sql = PushStatements(dialect.of(writer))
         self._facts = PushFacts(reader)
+        self._followed = FollowedMessages(dialect.of(reader))
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -92,6 +95,10 @@ class PushStore:
     def known(self, taken: Sequence[Taken], now: int) -> dict[Lane, Known]:
         with answering():
             return self._facts.known(taken, now)
+
+    def followed(self, messages: Collection[tuple[ConvId, int]]) -> dict[tuple[str, int], Trace]:
+        with answering(), self._reader.begin() as connection:
+            return self._followed.read(connection, messages)
 
     def begin(
         self, worker: str, starts: Sequence[Start], drops: Sequence[Drop], idle: Sequence[Lane], now: int

@@ -5,7 +5,7 @@ ids and members are looked up, numbers are given, rows are written, and only aft
 it. One statement for each table and batch, whatever the batch's size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,7 @@ from bridge.store.dialect import rows
 from bridge.store.fact_loader import load_facts
 from bridge.store.failures import answering
 from bridge.store.faults import NO_FAULTS, Faults
+from bridge.store.followed import FollowedMessages
 from bridge.store.push_jobs import PushJobs
 from bridge.store.relay_statements import RelayStatements
 from bridge.store.retention import Retention, Trimmer
@@ -59,12 +60,14 @@ class Batch:
     """One transaction's work.
 
     `positions` maps client ids to `(user, device, position)`; they move on the way, in no order with the
-    commands. `published_upto` is the highest batch whose updates the broker has.
+    commands. `published_upto` is the highest batch whose updates the broker has. `traces` are the trace contexts of
+    commands that are followed, by their place.
     """
 
     commands: Sequence[Command]
     positions: dict[str, tuple[UserId, str, int]] = field(default_factory=dict)
     published_upto: int = 0
+    traces: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class RelayStore:
         self._writer = writer
         made = dialect.of(writer.engine)
         self._sql = RelayStatements(made)
+        self._followed = FollowedMessages(made)
         self._pushes = PushJobs(made, self._sql.push, push or PushTimes(), reached)
         with answering():
             self._pushes.load(writer.engine)
@@ -166,6 +170,8 @@ class RelayStore:
         for command in batch.commands:
             if isinstance(command, MarkDelivered):
                 _mark_delivered(connection, self._sql, command, plan)
+        if batch.traces:
+            self._followed.write(connection, batch.traces, outcomes, ts)
         if batch.published_upto:
             self._faults.reach("before_outbox_delete")
             connection.execute(self._sql.delete_outbox, {"upto": batch.published_upto})

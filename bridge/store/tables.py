@@ -438,6 +438,18 @@ push_log = Table(
     sqlite_with_rowid=False,
 )
 
+# Messages whose requests are followed.
+followed = Table(
+    "followed",
+    metadata,
+    Column("conv_id", _conv, primary_key=True),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("trace", String(64), nullable=False, comment="a trace context of W3C"),
+    Column("ts", BigInteger, nullable=False),
+    Index(None, "ts"),
+    sqlite_with_rowid=False,
+)
+
 push_shown = Table(
     "push_shown",
     metadata,

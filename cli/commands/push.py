@@ -3,7 +3,17 @@
 from cli import logs, output, push_role
 from cli.flags import PUSH, Flags, with_settings
 
-SETTINGS = ("data", "database_url", "database_url_file", "metrics", *PUSH, "log_level", "log_format")
+SETTINGS = (
+    "data",
+    "database_url",
+    "database_url_file",
+    "redis_url",
+    "redis_url_file",
+    "metrics",
+    *PUSH,
+    "log_level",
+    "log_format",
+)
 
 
 @with_settings(*SETTINGS)

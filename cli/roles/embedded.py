@@ -69,7 +69,7 @@ async def start(
     )
     authenticator = AccountAuthenticator(accounts, failures)
     stack.callback(authenticator.close)
-    pushes = Pushes(settings)
+    pushes = Pushes(settings, tracing)
     bridge = storage.make_bridge(settings, lease, plane, tracing, pushes.services)
     broker = _make_broker(settings, bridge, authenticator, services)
     await bridge.start(broker)

@@ -362,6 +362,16 @@ async def test_a_worker_that_is_woken_need_not_look(push):
     await worker.stop()
 
 
+async def test_workers_of_other_processes_are_rung_when_there_is_something_for_them(push, monkeypatch):
+    rung = []
+    monkeypatch.setattr(push.harness.bridge._bell, "pushes", lambda: rung.append(1), raising=False)
+    await push.said("nobody has subscribed")
+    assert rung == []
+    await push.subscribe()
+    await push.said("hi")
+    assert rung == [1]
+
+
 async def test_the_depth_is_that_of_open_jobs(push):
     assert push.store.depth() == (0, None)
     await push.subscribe()
