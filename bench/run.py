@@ -8,6 +8,7 @@
     python bench/run.py receipts                        # reading and typing of 1,000 users
     python bench/run.py groups100                       # 100 groups of 100, 50 messages a second
     python bench/run.py conversations                   # the list of somebody with 1,000 conversations
+    python bench/run.py push                            # Web Push: 5,000 pushes, an outage, kills of the worker
     python bench/run.py stack                           # all in one, roles, and a bridge behind mosquitto
     python bench/run.py steady --seconds 300 --svg docs/latency-five-minutes.svg
 
@@ -28,6 +29,7 @@ import flat
 import groups
 import groups100
 import large
+import pushes
 import receipts
 import smoke
 import stack
@@ -45,6 +47,7 @@ PARTS: dict[str, ModuleType] = {
     "receipts": receipts,
     "groups100": groups100,
     "conversations": conversations,
+    "push": pushes,
     "stack": stack,
     "smoke": smoke,
 }

@@ -1,6 +1,6 @@
 """Figures for people: a row for each part, a column for each figure that any of them has."""
 
-_ERRORS = ("lost", "unacknowledged", "refused", "out_of_order", "cut_off")
+_ERRORS = ("lost", "unacknowledged", "refused", "out_of_order", "cut_off", "twice")
 
 
 def is_sound(figures: dict) -> bool:

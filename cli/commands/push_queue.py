@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bridge.push.jobs import JobKey
-from bridge.store.engine import opened
+from bridge.store.engine import open_engine
 from bridge.store.push_desk import PushDesk, PushEntry
 from cli import database, output, times
 from cli.errors import CliError, UsageError
@@ -74,8 +74,11 @@ def forget(flags: Flags, name: Named) -> None:
 def _desk(flags: Flags) -> Iterator[PushDesk]:
     settings = flags.load().settings
     database.require_existing(settings)
-    with opened(settings.url) as engine:
+    engine = open_engine(settings.url, pool_size=1)
+    try:
         yield PushDesk(engine)
+    finally:
+        engine.dispose()
 
 
 def _key(name: str) -> JobKey:
