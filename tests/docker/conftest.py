@@ -25,3 +25,14 @@ def made_secrets(first_start, monkeypatch):
         if name.startswith("PABAL_"):
             monkeypatch.delenv(name)
     return first_start() / "secrets"
+
+
+@pytest.fixture
+def mosquitto_folder(tmp_path):
+    """What `pabal mosquitto-config` leaves there."""
+    folder = tmp_path / "mosquitto"
+    folder.mkdir()
+    for name, secret in (("mqtt-url", "mqtt://bridge:secret@mosquitto:1883"), ("service-secret", "s" * 43)):
+        (folder / name).write_text(f"{secret}\n")
+        (folder / name).chmod(0o600)
+    return folder

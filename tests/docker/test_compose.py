@@ -16,7 +16,7 @@ each_file = pytest.mark.parametrize("file", FILES)
 # What belongs to one of the two stacks, and would make no sense in the other.
 OF_ONE = {
     "compose.yaml": {"broker"},
-    "compose.mosquitto.yaml": {"mosquitto", "bridge", "standby"},
+    "compose.mosquitto.yaml": {"mosquitto", "bridge", "standby", "webapi2"},
 }
 
 
@@ -126,12 +126,13 @@ def test_the_two_stacks_differ_in_their_broker_alone():
 
 
 def _without_broker(service):
-    kept = {key: value for key, value in service.items() if key not in {"depends_on", "build"}}
+    of_broker = {"depends_on", "build", "scale", "volumes"}
+    kept = {key: value for key, value in service.items() if key not in of_broker}
     if "environment" in kept:
         kept["environment"] = {
             key: value
             for key, value in service["environment"].items()
-            if key not in {"BROKER", "PABAL_RELAY", "PABAL_SERVICE_SECRET_FILE"}
+            if key not in {"BROKER", "PABAL_RELAY", "PABAL_SERVICE_NAME", "PABAL_SERVICE_SECRET_FILE"}
         }
     kept["secrets"] = sorted(set(service.get("secrets", [])) - {"service_secret"})
     return kept
@@ -151,9 +152,10 @@ def test_what_a_role_is_told_is_what_its_command_can_be_told(service):
 
 
 @pytest.mark.parametrize("service", PABAL, ids=str)
-def test_a_role_takes_the_values_that_it_is_told(service, made_secrets, monkeypatch):
+def test_a_role_takes_the_values_that_it_is_told(service, made_secrets, mosquitto_folder, monkeypatch):
     for variable, value in service.spec["environment"].items():
-        monkeypatch.setenv(variable, str(value).replace("/run/secrets", str(made_secrets)))
+        here = str(value).replace("/run/secrets", str(made_secrets))
+        monkeypatch.setenv(variable, here.replace("/var/lib/pabal-mosquitto", str(mosquitto_folder)))
     loaded = configuration.load()
     assert loaded.warnings == []
     for secret in SECRETS:

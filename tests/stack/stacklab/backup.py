@@ -28,9 +28,13 @@ def make(stack: Stack, file: Path) -> None:
     stack.compose(*_DUMP, stdout=file, seconds=_SECONDS)
 
 
-def restore(stack: Stack, file: Path, services: list[str]) -> None:
-    """`services` are those of Pabal, which stop meanwhile. They are healthy again when this returns."""
-    stack.compose("stop", *services, seconds=_SECONDS)
+# Who stays while a backup is restored.
+_NOT_OURS = {"proxy", "postgres", "redis", "mosquitto"}
+
+
+def restore(stack: Stack, file: Path) -> None:
+    """All of Pabal stops meanwhile, and is healthy again when this returns."""
+    stack.compose("stop", *sorted({one.service for one in stack.containers()} - _NOT_OURS), seconds=_SECONDS)
     stack.compose("exec", "-T", "postgres", "sh", "-c", _EMPTY)
     stack.compose(*_RESTORE, stdin=file, seconds=_SECONDS)
     stack.one_off("db", "restored")

@@ -101,6 +101,16 @@ class Stack:
         """Raises: StackError."""
         return run([*self._command, *arguments], seconds=seconds, environment=self._environment, **more)
 
+    @property
+    def has_mosquitto(self) -> bool:
+        return "mosquitto" in self.file
+
+    def configure_mosquitto(self, *devices: str) -> str:
+        """A line with the new secret of each of these devices. mosquitto reads it at its next start."""
+        more = [word for device in devices for word in ("--device", device)]
+        out = ["--out", "/var/lib/pabal-mosquitto", "--listen", "mosquitto:1883", "--webapis", "2"]
+        return self.one_off("mosquitto-config", *out, *more)
+
     def make_secrets(self) -> None:
         run([str(DOCKER / "first-start"), str(self.folder)], seconds=_QUICK_S, environment=self._environment)
 

@@ -37,7 +37,7 @@ class Crew:
         self._api, self._mqtts, self._folder, self._pace_s = api, mqtts, folder, pace_s
         self._tls = ssl.create_default_context(cafile=ca)
         self.rests = {name: Rest(api, timeout=20.0) for name in names}
-        self._secrets: dict[str, str] = {}
+        self.secrets: dict[str, str] = {}
         self.speakers: list[Speaker] = []
         self.group = ""
 
@@ -46,7 +46,7 @@ class Crew:
         for name, rest in self.rests.items():
             rest.sign_up(name, PASSWORD)
             rest.token = rest.log_in(name, PASSWORD, "desk").access_token
-            self._secrets[name] = rest.add_device("lab", PASSWORD).secret
+            self.secrets[name] = rest.add_device("lab", PASSWORD).secret
             rest.token = rest.add_device("web", PASSWORD).secret
         first = self.names[0]
         made = self.rests[first].call(
@@ -63,7 +63,7 @@ class Crew:
             self.speakers.append(
                 LibrarySpeaker(
                     name,
-                    self._secrets[name],
+                    self.secrets[name],
                     broker,
                     self._tls,
                     self._folder,

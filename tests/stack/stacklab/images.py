@@ -8,7 +8,7 @@ from stacklab.shell import StackError, run
 
 _BUILD_S = 600.0
 _PULL_S = 120.0
-BUILT = {"pabal": "Dockerfile", "pabal-proxy": "proxy/Dockerfile"}
+BUILT = {"pabal": "Dockerfile", "pabal-proxy": "proxy/Dockerfile", "pabal-mosquitto": "mosquitto/Dockerfile"}
 
 
 def why_not() -> str | None:

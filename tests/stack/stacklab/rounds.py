@@ -51,6 +51,8 @@ def bring_up(stack: Stack) -> float:
     begun = time.monotonic()
     stack.make_secrets()
     stack.one_off("db", "upgrade", seconds=_UP_S)
+    if stack.has_mosquitto:
+        stack.configure_mosquitto()
     stack.compose("up", "-d", seconds=_UP_S)
     stack.until_well(_UP_S)
     stack.fetch_ca()
@@ -89,6 +91,12 @@ class Rounds:
 
     def begin_talk(self) -> None:
         self._crew.sign_up()
+        if self._stack.has_mosquitto:
+            devices = [f"{name}:lab" for name in NAMES]
+            told = dict(line.split() for line in self._stack.configure_mosquitto(*devices).splitlines())
+            self._crew.secrets = {name: told[f"{name}:lab"] for name in NAMES}
+            self._stack.compose("restart", "mosquitto")
+            self._stack.until_well(_UP_S)
         self._crew.open()
         self._crew.speak()
         say(f"{len(NAMES)} people talk; all were answered after {self._crew.until_heard(RECOVERY_S):.1f} s")
@@ -128,7 +136,7 @@ class Rounds:
         )
         return evidence
 
-    def back_up_and_restore(self, services: list[str]) -> None:
+    def back_up_and_restore(self) -> None:
         """With talk before, during and after."""
         crew, file = self._crew, self._folder / "pabal.dump"
         crew.speak()
@@ -138,7 +146,7 @@ class Rounds:
         crew.until_heard(RECOVERY_S)
         crew.settle()
         before, lost = backup.position(crew), crew.texts()
-        backup.restore(self._stack, file, services)
+        backup.restore(self._stack, file)
         found = backup.check(crew, before, before_dump)
         found += backup.devices_start_over(crew, before)
         crew.speak()
