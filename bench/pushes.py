@@ -36,7 +36,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace) -> Iterator[tuple[str, dict]]:
     yield "pushes", _part(options, lambda run: run.drain())
     yield f"after {options.outage:g} s of outage", _part(options, lambda run: run.drain(), options.outage)
-    yield f"{options.kills} kills", _part(options, lambda run: run.drain(options.kills))
+    if options.kills:
+        yield f"{options.kills} kills", _part(options, lambda run: run.drain(options.kills))
 
 
 def _part(options: argparse.Namespace, act, outage_s: float = 0.0) -> dict:

@@ -12,6 +12,7 @@ import groups
 import groups100
 import large
 import people
+import pushes
 import receipts
 import stack
 from fill import fill
@@ -54,3 +55,4 @@ def _of_people(options: argparse.Namespace) -> Iterator[tuple[str, dict]]:
     yield from conversations.measure(few)
     alone = {"only": "serve", "pairs": 1, "window": 2, "rate": 40}
     yield from stack.measure(argparse.Namespace(**vars(options) | alone))
+    yield from pushes.measure(argparse.Namespace(**vars(options) | {"pushes": 30, "outage": 1, "kills": 0}))

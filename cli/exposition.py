@@ -230,7 +230,8 @@ def rows(table: Sequence[Row] = TABLE) -> list[str]:
         f"| `{row.name}` | {row.kind} | {'' if row.label is None else f'`{row.label}`'} | {row.meaning} |"
         for row in table
     ]
-    return [*lines, *web_exposition.rows()]
+    # The page has those of the web process behind our own.
+    return [*lines, *web_exposition.rows()] if table is TABLE else lines
 
 
 if __name__ == "__main__":

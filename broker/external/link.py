@@ -73,11 +73,21 @@ class Listener(Protocol):
 
 
 class _Client(mqtt.Client):
+    """paho's client, with a pipe between it and its socket."""
+
     pipe: Pipe | None = None
+    tls: ssl.SSLContext | None = None
 
     def _create_socket(self) -> Any:
-        made: Any = super()._create_socket()  # type: ignore[no-untyped-call, misc, unused-ignore]
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made: socket.socket = self._create_socket_connection()
+        try:
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.tls is not None:
+                # Here and not in paho, which leaves the socket open when the other side is not trusted.
+                made = self.tls.wrap_socket(made, server_hostname=self.host)
+        except BaseException:
+            made.close()
+            raise
         self.pipe = Pipe(made)
         return self.pipe
 
@@ -131,7 +141,7 @@ class Link:
         if endpoint.username is not None:
             client.username_pw_set(endpoint.username, endpoint.password)
         if endpoint.tls:
-            client.tls_set_context(ssl.create_default_context(cafile=endpoint.ca))
+            client.tls = ssl.create_default_context(cafile=endpoint.ca)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect

@@ -231,12 +231,21 @@ def test_a_credential_opens_only_its_own_client_id(standing, client_id, username
     mallory.close()
 
 
-def test_a_will_on_a_foreign_topic_is_refused_with_its_connection(standing):
-    client = Plain(standing.mqtt, "bob:phone", standing.secrets["bob:phone"], username="bob:phone")
-    client.client.will_set("pabal/v1/inbox/alice", b"forged", 1)
-    client.connect(expect=None)
-    assert client.connack in {0x87, 5, 128 + 5}
-    client.close()
+def test_a_will_on_a_foreign_topic_is_never_published(standing, person, plain):
+    """mosquitto takes it, and looks at the end of the connection whether it may be published."""
+    alice, bob = person("alice"), person("bob")
+    victim = plain(alice)
+    victim.subscribe("pabal/v1/inbox/alice")
+    will = ("pabal/v1/inbox/alice", b"forged", 1, False)
+    mallory = Plain(
+        standing.mqtt, "bob:phone", standing.secrets["bob:phone"], username="bob:phone", will=will
+    )
+    mallory.connect()
+    mallory.client.socket().close()
+    plain(bob, device="tablet").publish("pabal/v1/up/bob/tablet", {"to": "alice", "text": "honest"})
+    wait_for(lambda: "honest" in [update.get("text") for update in victim.updates("alice")])
+    assert b"forged" not in [message.payload for message in victim.raw]
+    mallory.close()
 
 
 def test_made_again_the_configuration_keeps_secrets_adds_devices_and_leaves_out_those_that_are_gone(
