@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Final
 
 from bridge.push.ports import Refused, TryLater
-from pabal import retry_after
+from push import retry_after
 from push.posting import PostFailed, Reply
 
 Clock = Callable[[], float]

@@ -14,6 +14,8 @@ import httpcore2
 
 # Of what has come and nobody has read; then the other side waits.
 _MOST_BUFFERED: Final = 256 * 1024
+# How long the end of a connection waits for the other side; it is cut off then.
+_GOODBYE_S: Final = 1.0
 
 
 class LoopNetwork(httpcore2.AsyncNetworkBackend):
@@ -54,6 +56,7 @@ class _Link(asyncio.Protocol):
         self._lost: Exception | None = None
         self._news: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        self.gone = asyncio.Event()
         self._is_paused = False
         self._is_full = False
 
@@ -79,6 +82,7 @@ class _Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_over = True
         self._lost = exc
+        self.gone.set()
         _set(self._news)
         _set(self._room)
 
@@ -183,9 +187,18 @@ class _Stream(httpcore2.AsyncNetworkStream):
         return _Stream(encrypting, self._link)
 
     async def aclose(self) -> None:
+        """Returns once the socket is closed: whoever ends the loop next leaves nothing open."""
         self._link.flush()
-        # Not close(): a side that does not answer would keep the connection in this process.
-        self._transport.abort() if self._link.is_over else self._transport.close()
+        if self._link.is_over:
+            self._transport.abort()
+        else:
+            self._transport.close()
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._link.gone.wait()
+        except TimeoutError:
+            # A side that does not answer would keep the connection in this process.
+            self._transport.abort()
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pabal import retry_after
+from push import retry_after
 
 NOON = 1_795_694_400.0  # Thu, 26 Nov 2026 12:00:00 GMT
 
