@@ -146,6 +146,9 @@ class Rounds:
         crew.until_heard(RECOVERY_S)
         crew.settle()
         before, lost = backup.position(crew), crew.texts()
+        # What was said later may be in the backup or not; what was acknowledged before must be.
+        later = lost - {one.text for one in before_dump.said}
+        before_dump.said += [one._replace(message_id=None) for one in crew.kept().said if one.text in later]
         backup.restore(self._stack, file)
         found = backup.check(crew, before, before_dump)
         found += backup.devices_start_over(crew, before)
