@@ -26,7 +26,7 @@ class OperationRoutes:
 
     def register(self, api: Api) -> None:
         api.route("GET", "/v1/brokers", self.brokers, {200: s.BrokersBody}, tag="operations")
-        api.route("GET", "/v1/push", self.push, {200: s.PushBody}, tag="operations", is_open=True)
+        api.route("GET", "/v1/push", self.push, {200: s.PushOfferBody}, tag="operations", is_open=True)
         for path, view, answer in (
             ("/healthz", self.healthz, s.HealthBody),
             ("/readyz", self.readyz, s.ReadyBody),
@@ -40,7 +40,9 @@ class OperationRoutes:
 
     def push(self, _call: Call) -> Answer:
         """By which push services a device can be reached, and the key that browsers subscribe with."""
-        return Answer(200, s.PushBody(services=list(self._push.services), vapid_key=self._push.vapid_key))
+        return Answer(
+            200, s.PushOfferBody(services=list(self._push.services), vapid_key=self._push.vapid_key)
+        )
 
     def healthz(self, _call: Call) -> Answer:
         """This process answers."""

@@ -312,7 +312,7 @@ class BrokersBody(Struct, frozen=True, kw_only=True):
     brokers: list[BrokerBody]
 
 
-class PushBody(Struct, frozen=True, kw_only=True):
+class PushOfferBody(Struct, frozen=True, kw_only=True):
     """`vapid_key` is the `applicationServerKey` of browsers; null where this server is not asked for by any."""
 
     services: list[str]

@@ -157,7 +157,7 @@ class Worker:
     # -- the turns
 
     async def _run(self) -> None:
-        while not self._stopping or self._sending or self._results:
+        while True:
             pause_s = self._poll_s
             try:
                 if await self._turn():
@@ -170,6 +170,8 @@ class Worker:
                 pause_s = AGAIN_S
             else:
                 self._recover()
+            if self._stopping and not self._sending and not self._results:
+                return
             await self._pause(pause_s)
 
     async def _pause(self, pause_s: float) -> None:

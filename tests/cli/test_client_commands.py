@@ -69,7 +69,7 @@ def test_listening_and_looking_back_pass_on_what_was_asked(pabal, told):
     pabal("listen", "--count", "3", "--json")
     assert pabal("history", "bob", "--limit", "5", "--before", "9").err == ""
     assert told == [
-        ("listen", (), {"count": 3}, True),
+        ("listen", (), {"count": 3, "live": False}, True),
         ("history", ("bob",), {"limit": 5, "before": 9}, False),
     ]
 

@@ -220,8 +220,10 @@ def heard(broker, out, *signs, live):
     options = {"count": 1, "output": out, "live": live}
     thread = threading.Thread(target=terminal.listen, kwargs=options)
     thread.start()
-    topic = "pabal/v1/live/alice" if live else "inbox/alice"
-    broker.wait_for(lambda: any(topic in name for link in broker.links for name in link.topics))
+    for topic in ["inbox/alice", "live/alice"] if live else ["inbox/alice"]:
+        broker.wait_for(
+            lambda topic=topic: any(topic in name for link in broker.links for name in link.topics)
+        )
     broker.send_out([("pabal/v1/live/alice", json.dumps(sign).encode()) for sign in signs])
     if live:
         broker.wait_for(lambda: len(lines(out)) == len(signs))

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from bridge.trace import Trace
 from pabal import codec
 from pabal import messages as m
 from pabal.errors import NotAMember, NotFound, PabalError, Unavailable
@@ -15,6 +16,27 @@ from pabal.presence import State
 from pabal.push import QuietHours
 
 EPOCH = "e1"
+
+
+class FakeTraces:
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+        self.refusal: Exception | None = None
+
+    def whole(self, conv, message_id) -> Trace:
+        return self._answer("whole", conv, message_id)
+
+    def own(self, viewer, conv, message_id) -> Trace:
+        return self._answer(viewer, conv, message_id)
+
+    def _answer(self, *asked) -> Trace:
+        self.asked.append(asked)
+        if self.refusal is not None:
+            raise self.refusal
+        return Trace(
+            conv="alice~bob", message_id=7, type="message", kind="text", from_="alice", committed=1,
+            way="inbox", recipients=[],
+        )  # fmt: skip
 
 
 class FakeChat:
@@ -37,7 +59,7 @@ class FakeChat:
         # A test that asks for these puts the real ones here.
         self.people: Any = None
         self.pushes: Any = None
-        self.traces: Any = None
+        self.traces = FakeTraces()
 
     # Reads
 

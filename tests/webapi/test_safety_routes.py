@@ -201,7 +201,7 @@ def test_an_export_is_a_zip_archive_of_json_files(web):
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
         assert archive.testzip() is None
         assert archive.namelist() == [
-            "README.txt", "profile.json", "privacy.json", "devices.json", "sessions.json", "contacts.json",
+            "README.txt", "profile.json", "privacy.json", "pushes.json", "quiet.json", "devices.json", "sessions.json", "contacts.json",
             "blocks.json", "security.json", "conversations.json", "messages/alice~bob.json", "reactions/alice~bob.json",
         ]  # fmt: skip
         [message] = json.loads(archive.read("messages/alice~bob.json"))

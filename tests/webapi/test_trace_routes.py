@@ -2,36 +2,13 @@
 
 import pytest
 
-from bridge.trace import Trace
 from pabal.errors import Forbidden, NotAMember, NotFound
 
 PATH = "/v1/conversations/alice~bob/messages/7/trace"
 
 
-class FakeTraces:
-    def __init__(self) -> None:
-        self.asked: list[tuple[object, ...]] = []
-        self.refusal: Exception | None = None
-
-    def whole(self, conv, message_id) -> Trace:
-        return self._answer("whole", conv, message_id)
-
-    def own(self, viewer, conv, message_id) -> Trace:
-        return self._answer(viewer, conv, message_id)
-
-    def _answer(self, *asked) -> Trace:
-        self.asked.append(asked)
-        if self.refusal is not None:
-            raise self.refusal
-        return Trace(
-            conv="alice~bob", message_id=7, type="message", kind="text", from_="alice", committed=1,
-            way="inbox", recipients=[],
-        )  # fmt: skip
-
-
 @pytest.fixture
 def traces(web):
-    web.chat.traces = FakeTraces()
     return web.chat.traces
 
 
