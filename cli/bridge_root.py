@@ -19,10 +19,10 @@ from broker.external.endpoint import Endpoint, parse
 from broker.external.errors import LinkError, Refused
 from cli import backplane
 from cli.errors import CliError, SettingsError
-from cli.external_exposition import ExternalFigure
-from cli.push_exposition import PushFigure
+from cli.exposition.bridge import bridge_figure
+from cli.exposition.push import push_figure
+from cli.exposition.redis import with_redis
 from cli.pushing import PushNumbers
-from cli.redis_exposition import with_redis
 from cli.roles import running, storage
 from cli.roles.committing import Committing
 from cli.roles.health import that
@@ -69,9 +69,9 @@ async def _run(settings: Settings, where: Endpoint, stack: contextlib.ExitStack,
         accounts = await role.open_accounts(held.patience_s)
         tracing = make_tracing(settings, "pabal-bridge", stack)
         bridge, broker, plane, pushes = await _start(settings, where, accounts, held.lease, tasks, tracing)
-        role.watch.expose(with_redis(ExternalFigure(broker, bridge.relay.figures), plane.figures))
+        role.watch.expose(with_redis(bridge_figure(broker, bridge.relay.figures), plane.figures))
         if pushes is not None:
-            role.watch.expose(PushFigure(pushes))
+            role.watch.expose(push_figure(pushes))
         role.need(held.lease, accounts)
         role.health.require(that(lambda: broker.connected, f"{where} does not answer"))
         await probe.warn_if_open(where, settings.mqtt_client_id)

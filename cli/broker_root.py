@@ -7,9 +7,9 @@ import asyncio
 import contextlib
 
 from cli import backplane, tls
-from cli.exposition import Figure
-from cli.push_exposition import PushFigure
-from cli.redis_exposition import with_redis
+from cli.exposition.broker import broker_figure
+from cli.exposition.push import push_figure
+from cli.exposition.redis import with_redis
 from cli.roles import embedded, running, storage
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE, secret_of
@@ -42,9 +42,11 @@ async def _run(settings: Settings, secret: str, stack: contextlib.ExitStack, sto
         accounts = await role.open_accounts(held.patience_s)
         tracing = make_tracing(settings, "pabal-broker", stack)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
-        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
+        role.watch.expose(
+            with_redis(broker_figure(core.broker, core.bridge.relay.figures), core.plane.figures)
+        )
         if core.pushes is not None:
-            role.watch.expose(PushFigure(core.pushes))
+            role.watch.expose(push_figure(core.pushes))
         role.need(held.lease, accounts)
         bound = dict(core.bound)
         if role.watch.address is not None:

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 
 from cli import backplane, database, loop, output
-from cli.push_exposition import PushFigure
+from cli.exposition.push import push_figure
+from cli.exposition.redis import with_redis
 from cli.push_services import push_services
 from cli.pushing import Pushing
-from cli.redis_exposition import with_redis
 from cli.roles import running
 from cli.roles.health import Answering, Health, Phase
 from cli.roles.tracing import check as check_tracing
@@ -37,7 +37,7 @@ async def _push(settings: Settings, after: contextlib.ExitStack, stop: asyncio.E
         plane = backplane.open_plane(settings)
         stack.push_async_callback(watch.stop)
         await watch.start(0.0)
-        watch.expose(with_redis(PushFigure(pushing.numbers), plane.figures))
+        watch.expose(with_redis(push_figure(pushing.numbers), plane.figures))
         stack.push_async_callback(pushing.stop)
         await pushing.start()
         plane.hear(pushes=pushing.wake)

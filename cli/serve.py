@@ -9,9 +9,9 @@ import secrets
 
 from cli import backplane, sockets, tls
 from cli.errors import CliError
-from cli.exposition import Figure
-from cli.push_exposition import PushFigure
-from cli.redis_exposition import with_redis
+from cli.exposition.broker import broker_figure
+from cli.exposition.push import push_figure
+from cli.exposition.redis import with_redis
 from cli.roles import embedded, running, storage, watch, web
 from cli.roles.committing import Committing
 from cli.roles.services import SERVICE
@@ -51,9 +51,11 @@ async def _run(settings: Settings, stack: contextlib.ExitStack, stop: asyncio.Ev
         secret = _service_secret(settings)
         tracing = make_tracing(settings, "pabal", stack)
         core = await embedded.start(settings, accounts, held.lease, {SERVICE: secret}, tasks, tracing)
-        role.watch.expose(with_redis(Figure(core.broker, core.bridge.relay.figures), core.plane.figures))
+        role.watch.expose(
+            with_redis(broker_figure(core.broker, core.bridge.relay.figures), core.plane.figures)
+        )
         if core.pushes is not None:
-            role.watch.expose(PushFigure(core.pushes))
+            role.watch.expose(push_figure(core.pushes))
         role.need(held.lease, accounts)
         child = web.supervised(settings, http, metrics, core.bound["mqtt"], core.bound["ws"], secret)
         tasks.push_async_callback(child.stop)

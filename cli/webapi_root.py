@@ -14,13 +14,13 @@ from pydantic import SecretStr
 from bridge.build import open_reads
 from broker.external.endpoint import parse
 from cli import backplane, database, logs
+from cli.exposition.redis import with_redis
+from cli.exposition.web import web_figure
 from cli.push_services import push_offer
-from cli.redis_exposition import with_redis
 from cli.roles.services import SERVICE
 from cli.roles.tracing import make_tracing
 from cli.roles.watch_thread import WatchThread
 from cli.settings import Address, Settings
-from cli.web_exposition import WebFigure
 from cli.webapi_process import Task
 from webapi import serve as web
 from webapi.app import Services, check_readiness, create_app, on_close, watched
@@ -86,7 +86,7 @@ def make_application(
     app = create_app(services, _web_settings(settings, tuple(brokers)))
     if metrics is not None:
         watcher = WatchThread(
-            metrics, with_redis(WebFigure(watched(app)), plane.figures), lambda: check_readiness(app)
+            metrics, with_redis(web_figure(watched(app)), plane.figures), lambda: check_readiness(app)
         )
         watcher.start()
         on_close(app, watcher.stop)

@@ -1,27 +1,15 @@
-"""What Prometheus is told: one row for each metric, with where its value comes from.
+"""What Prometheus is told of the embedded broker, and of the relay behind it."""
 
-Everything is a plain number that the broker and the relay keep anyway, read when somebody asks. The table of
-docs/operations.md is made from this one: `python -m cli.exposition` prints it.
-"""
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
-from typing import Any, Literal, NamedTuple
-
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from bridge.figures import Figures
 from broker.census import Census
 from broker.metrics import Metrics
 from broker.mqtt.packets import Type
 from broker.server import PabalBroker
-from cli import web_exposition
+from cli.exposition import relay
+from cli.exposition.row import Row, Table, attribute
 from pabal.histogram import Histogram
 
 
@@ -34,26 +22,12 @@ class Sources(NamedTuple):
     relay: Figures
 
 
-# By label; where there are several labels, by all of them.
-Value = float | Mapping[str, float] | Mapping[tuple[str, str], float] | Histogram
+def _counted(name: str) -> Callable[[Any], Any]:
+    return attribute("metrics", name)
 
 
-class Row(NamedTuple):
-    """`label` names what tells the values of one metric apart, if there are several; two labels have a comma."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    meaning: str
-    read: Callable[[Any], Value]
-    label: str | None = None
-
-
-def _counted(name: str) -> Callable[[Sources], float]:
-    return lambda of: getattr(of.metrics, name)
-
-
-def _there(name: str) -> Callable[[Sources], float]:
-    return lambda of: getattr(of.census, name)
+def _there(name: str) -> Callable[[Any], Any]:
+    return attribute("census", name)
 
 
 def _by_type(counts: list[int]) -> dict[str, float]:
@@ -69,7 +43,7 @@ def _dropped(of: Sources) -> dict[str, float]:
 
 
 TABLE = (
-    Row("pabal_build_info", "gauge", "Always 1; the version.", lambda _: {version("pabal"): 1}, "version"),
+    relay.BUILD,
     Row("pabal_connections", "gauge", "MQTT connections, logged in or not yet.", _counted("connections")),
     Row("pabal_clients_connected", "gauge", "Sessions with a connection.", _there("connected")),
     Row("pabal_sessions", "gauge", "Sessions, with a connection or without.", _there("sessions")),
@@ -144,7 +118,7 @@ TABLE = (
         "pabal_offences_total",
         "counter",
         "What clients had no right to, or could not be read.",
-        lambda of: dict(of.metrics.offences_by),
+        _counted("offences_by"),
         "kind",
     ),
     Row(
@@ -172,67 +146,10 @@ TABLE = (
         lambda of: of.lag,
     ),
     Row("pabal_requests_submitted_total", "counter", "Packets handed to the relay.", _counted("submitted")),
-    Row(
-        "pabal_requests_accepted_total",
-        "counter",
-        "Requests that write, committed; what only reads is not counted.",
-        lambda of: of.relay.accepted,
-    ),
-    Row(
-        "pabal_requests_refused_total",
-        "counter",
-        "Requests refused, by code.",
-        lambda of: dict(of.relay.refused),
-        "code",
-    ),
-    Row(
-        "pabal_users_online",
-        "gauge",
-        "Users who are shown as online or away.",
-        lambda of: of.relay.users_online,
-    ),
-    Row("pabal_batch_requests", "histogram", "Requests in one transaction.", lambda of: of.relay.batches),
-    Row("pabal_commit_seconds", "histogram", "How long a transaction took.", lambda of: of.relay.commits),
+    *relay.TABLE,
 )
 
 
-class Figure(Collector):
+def broker_figure(broker: PabalBroker, figures: Figures) -> Table:
     """What a registry of prometheus_client collects from."""
-
-    def __init__(self, broker: PabalBroker, relay: Figures) -> None:
-        self._broker = broker
-        self._relay = relay
-
-    def collect(self) -> Iterator[Metric]:
-        broker = self._broker
-        of = Sources(broker.metrics, broker.census(), broker.pulse.lag, self._relay)
-        for row in TABLE:
-            yield family(row, row.read(of))
-
-
-def family(row: Row, value: Value) -> Metric:
-    if isinstance(value, Histogram):
-        buckets = [("+Inf" if bound == float("inf") else f"{bound:g}", n) for bound, n in value.cumulative()]
-        histogram = HistogramMetricFamily(row.name, row.meaning)
-        histogram.add_metric([], buckets, value.total)
-        return histogram
-    kind = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
-    made = kind(row.name, row.meaning, labels=[] if row.label is None else row.label.split(","))
-    for label, one in value.items() if isinstance(value, Mapping) else [((), value)]:
-        made.add_metric([label] if isinstance(label, str) else list(label), one)
-    return made
-
-
-def rows(table: Sequence[Row] = TABLE) -> list[str]:
-    """One line of Markdown for each metric."""
-    lines = ["| metric | kind | label | what it is |", "|---|---|---|---|"]
-    lines += [
-        f"| `{row.name}` | {row.kind} | {'' if row.label is None else f'`{row.label}`'} | {row.meaning} |"
-        for row in table
-    ]
-    # The page has those of the web process behind our own.
-    return [*lines, *web_exposition.rows()] if table is TABLE else lines
-
-
-if __name__ == "__main__":
-    print("\n".join(rows()))  # noqa: T201 -- what it is for
+    return Table(TABLE, lambda: Sources(broker.metrics, broker.census(), broker.pulse.lag, figures))

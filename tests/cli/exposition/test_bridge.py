@@ -1,14 +1,10 @@
 """What Prometheus is told of `pabal bridge`."""
 
-from pathlib import Path
-
 from prometheus_client import CollectorRegistry, generate_latest
 
 from bridge.figures import Figures
 from broker.external.figures import Figures as LinkFigures
-from cli.external_exposition import TABLE, ExternalFigure, rows
-
-PAGE = Path(__file__).parents[2] / "docs/brokers.md"
+from cli.exposition.bridge import TABLE, bridge_figure
 
 
 class FakeCourier:
@@ -30,7 +26,7 @@ def test_every_row_is_told_and_has_its_value():
     adapter.figures.unkept = 2
     relay.refuse("forbidden")
     registry = CollectorRegistry()
-    registry.register(ExternalFigure(adapter, relay))
+    registry.register(bridge_figure(adapter, relay))
     told = generate_latest(registry).decode()
     for row in TABLE:
         assert f"# HELP {row.name} {row.meaning}" in told
@@ -42,8 +38,3 @@ def test_every_row_is_told_and_has_its_value():
         'pabal_requests_refused_total{code="forbidden"} 1.0',
     ):
         assert line in told.splitlines()
-
-
-def test_the_page_has_the_table():
-    page = PAGE.read_text()
-    assert [line for line in rows() if line not in page] == [], "python -m cli.external_exposition prints it"

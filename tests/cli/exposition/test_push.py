@@ -1,22 +1,19 @@
-"""What Prometheus reads of pushes, and the table of the page about them."""
+"""What Prometheus reads of pushes."""
 
 from collections import Counter
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.push.figures import PushFigures
 from bridge.store.push_store import Depth
-from cli import exposition, push_exposition
+from cli.exposition.push import push_figure
 from cli.pushing import PushNumbers
-
-PAGE = Path(__file__).parents[2] / "docs" / "push-services.md"
 
 
 def _read(numbers):
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(push_exposition.PushFigure(numbers))
+    registry.register(push_figure(numbers))
     text = generate_latest(registry).decode()
     return {
         (sample.name, *sorted(sample.labels.values())): sample.value
@@ -50,9 +47,3 @@ def test_the_oldest_is_as_old_as_it_has_been_due(monkeypatch):
     assert numbers.oldest_s == 10.5
     numbers.look(Depth(1, 2_000_000))
     assert numbers.oldest_s == 0
-
-
-def test_the_page_has_the_table():
-    page = PAGE.read_text()
-    missing = [line for line in exposition.rows(push_exposition.TABLE) if line not in page]
-    assert not missing, "python -m cli.push_exposition prints the table"
