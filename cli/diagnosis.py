@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from bridge.accounts.keys import KeyFileError, Keyring
+from bridge.accounts.key_errors import KeyFileError
+from bridge.accounts.keys import Keyring
 from bridge.backplane.admission import look_at
 from bridge.store import maintenance, schema
 from bridge.store.engine import opened

@@ -8,36 +8,18 @@ from typing import Annotated
 
 import typer
 
-from bridge.accounts.keys import KeyFileError
+from bridge.accounts.key_errors import KeyFileError
 from bridge.store.unusable import NotAdmitted, UnusableDatabase
 from cli import output
-from cli.commands import (
-    account,
-    bench,
-    bridge,
-    broker,
-    client,
-    db,
-    doctor,
-    entries,
-    group,
-    keys,
-    mosquitto,
-    people,
-    push,
-    push_queue,
-    serve,
-    trace,
-    user,
-    webapi,
-)
 from cli.errors import CliError, SettingsError
+from cli.menu import Menu
 from pabal.errors import PabalError
 from pabal_terminal import TerminalError
 
 INTERRUPTED = 130
 
 app = typer.Typer(
+    cls=Menu,
     name="pabal",
     help="Pabal: a chat server in which any MQTT client is a chat client.",
     no_args_is_help=True,
@@ -61,45 +43,6 @@ def root(
     ] = False,
 ) -> None:
     pass
-
-
-app.command("serve", epilog=serve.EPILOG)(serve.serve)
-app.command("broker")(broker.broker)
-app.command("webapi")(webapi.webapi)
-app.command("bridge")(bridge.bridge)
-app.command("push")(push.push)
-app.command("mosquitto-config")(mosquitto.mosquitto_config)
-app.add_typer(user.app, name="user")
-app.add_typer(db.app, name="db")
-app.add_typer(keys.app, name="keys")
-app.add_typer(push_queue.admin, name="admin")
-app.command("doctor")(doctor.doctor)
-app.command("bench")(bench.bench)
-app.command("login")(client.login)
-app.command("send")(client.send)
-app.command("listen")(client.listen)
-app.command("history")(client.history)
-app.command("conversations")(account.conversations)
-for command in (
-    entries.edit,
-    entries.recall,
-    entries.react,
-    entries.delete,
-    entries.forward,
-    entries.read,
-    entries.mute,
-    entries.unmute,
-):
-    app.command(command.__name__)(command)
-app.add_typer(group.app, name="group")
-app.add_typer(people.contact, name="contact")
-app.add_typer(people.block, name="block")
-app.command("who")(people.who)
-app.command("search")(people.search)
-app.command("report")(people.report)
-app.command("trace")(trace.trace)
-app.add_typer(account.me, name="me")
-app.add_typer(account.devices, name="devices")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from typing import Self
 
 from flask import Flask
 
-from bridge.accounts.keys import KeyFileError
+from bridge.accounts.key_errors import KeyFileError
 from bridge.store.unusable import NotAdmitted, UnusableDatabase
 from cli import backplane, database, output, sockets
 from cli.errors import CliError, SettingsError

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from bridge.accounts.keys import KeyFileError
+from bridge.accounts.key_errors import KeyFileError
 from push.fields import encoded
 
 FILE_NAME: Final = "vapid.pem"

@@ -20,20 +20,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from bridge.accounts.exposure import OTHERS_AND_GROUP, is_exposed
+from bridge.accounts.key_errors import KeyFileError
 
 FILE_NAME = "keys.json"
 ACCESS_TTL_S = 900
 _SEED_BYTES = 32
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-
-
-class KeyFileError(Exception):
-    """The key file cannot be used. Says in one line what is wrong (`detail`) and what to do (`hint`)."""
-
-    def __init__(self, detail: str, hint: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.hint = hint
 
 
 class _StoredKey(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from bridge.accounts.keys import KeyFileError
+from bridge.accounts.key_errors import KeyFileError
 from bridge.store.unusable import NotAdmitted, UnusableDatabase
 from cli import loop
 from cli.errors import CliError, SettingsError

@@ -143,3 +143,21 @@ def test_colour_is_for_terminals_only(pabal, monkeypatch):
 def test_the_entry_point_returns_an_exit_code(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["pabal", "--version"])
     assert cli.main.main() == 0
+
+
+def test_a_client_of_the_terminal_does_not_wait_for_what_servers_are_made_of():
+    code = "import sys; from cli.main import main; main(['send', '--help']); print(*sys.modules, file=sys.stderr)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=150
+    )
+    assert ran.stdout.startswith("Usage: pabal send")
+    packages = {name.partition(".")[0] for name in ran.stderr.split()}
+    assert packages & {
+        "pabal_client",
+        "sqlalchemy",
+        "alembic",
+        "flask",
+        "cryptography",
+        "uvloop",
+        "broker",
+    } == {"pabal_client"}

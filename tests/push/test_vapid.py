@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from push_talk import NOW
 from py_vapid.jwt import decode
 
-from bridge.accounts.keys import KeyFileError
+from bridge.accounts.key_errors import KeyFileError
 from push import vapid
 
 

@@ -6,7 +6,8 @@ import threading
 import pytest
 from account_fakes import START
 
-from bridge.accounts.keys import ACCESS_TTL_S, FILE_NAME, KeyFileError, Keyring
+from bridge.accounts.key_errors import KeyFileError
+from bridge.accounts.keys import ACCESS_TTL_S, FILE_NAME, Keyring
 
 
 def test_the_first_start_makes_a_key_that_only_its_owner_can_read(tmp_path):
