@@ -87,7 +87,7 @@ def _go_round(name: str, stack: Stack, folder: Path, report: Report, asked: argp
         if name == "embedded":
             # What a mosquitto by itself knows of logins is not enough for the tour.
             of.tour()
-            of.back_up_and_restore()
+        of.back_up_and_restore()
     finally:
         of.close()
 
