@@ -6,15 +6,16 @@ import subprocess
 import sys
 import time
 
-import external
 import httpx2
 import pytest
-from external import Laboratory, Sender, connected, inbox, judge, make_accounts, run
+from external import Laboratory, make_accounts, run
 from mosquitto import MISSING, OPEN, PROGRAM, Mosquitto
 from role_process import RoleProcess
+from senders import Sender, connected, inbox, judge, reply_of
 
 from bridge.store import maintenance
 from bridge.store.engine import open_engine
+from broker.mqtt import packets as p
 
 pytestmark = [pytest.mark.functional, pytest.mark.skipif(PROGRAM is None, reason=MISSING)]
 
@@ -62,7 +63,7 @@ def bridge(tmp_path):
 
 
 def test_nothing_accepted_is_lost_when_mosquitto_and_the_bridge_are_killed_under_load(lab):
-    lab.start(make_accounts)
+    lab.start()
     accepted, resent, wrong = asyncio.run(run(lab, ["kill_mosquitto", "kill_bridge"], lambda: 0.5))
     assert wrong == []
     assert accepted > 8
@@ -73,7 +74,7 @@ def test_a_standby_takes_over_within_seconds_and_nothing_is_lost(tmp_path, postg
     database = postgres.fresh()
     broker = mosquitto()
     more = ("--database-url", database)
-    _accounts_in(database, tmp_path / "data0", ["alice", "bob"])
+    make_accounts(tmp_path / "data0", ["alice", "bob"], database)
     first = bridge(broker.url, *more).await_ready()
     second = bridge(broker.url, *more)
 
@@ -103,16 +104,6 @@ def test_a_standby_takes_over_within_seconds_and_nothing_is_lost(tmp_path, postg
     assert [finding for finding in maintenance.check(engine) if finding.breaches] == []
     engine.dispose()
     postgres.drop(database)
-
-
-def _accounts_in(database: str, data, users: list[str]) -> None:
-    from pydantic import SecretStr  # noqa: PLC0415 -- only here
-
-    from cli import database as accounts  # noqa: PLC0415 -- likewise
-    from cli.settings import Settings  # noqa: PLC0415 -- likewise
-
-    with accounts.accounts(Settings(data=data, database_url=SecretStr(database))) as opened:
-        external._sign_up(opened, users)
 
 
 def test_a_mosquitto_without_persistence_costs_nothing_accepted_and_is_told_of(mosquitto, bridge, tmp_path):
@@ -150,8 +141,8 @@ def test_a_device_that_has_logged_out_is_refused_though_its_connection_stands(mo
         assert b'"kicked"' in kicked.payload
         again = await connected(broker.port, "alice")
         topic = "pabal/v1/up/alice/phone"
-        await again.send(external.p.Publish(topic, b'{"id":"2","to":"bob","text":"x"}', 1, packet_id=9))
-        assert (await external.reply_of(again, "2"))["error"] == "forbidden"
+        await again.send(p.Publish(topic, b'{"id":"2","to":"bob","text":"x"}', 1, packet_id=9))
+        assert (await reply_of(again, "2"))["error"] == "forbidden"
         for client in (again, listener):
             await client.close()
         assert [item["text"] for item in await inbox(broker.port, "bob")] == ["alice 1"]
