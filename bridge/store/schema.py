@@ -1,5 +1,6 @@
 """Which schema a database has, and how it gets the one that this version of Pabal needs."""
 
+import functools
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -44,7 +45,6 @@ def state(engine: Engine) -> SchemaState:
     """Raises: SchemaError if the file is no database or is damaged; NotAdmitted, UnusableDatabase if it cannot be
     reached.
     """
-    script = ScriptDirectory.from_config(_config())
     try:
         with engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
@@ -55,11 +55,20 @@ def state(engine: Engine) -> SchemaState:
                 "restore it from a backup, or move it away to begin with an empty one",
             ) from error
         raise _unreachable(engine, error) from error
+    wanted, known = _revisions()
+    return SchemaState(current, wanted, newer=current is not None and current not in known)
+
+
+@functools.cache
+def _revisions() -> tuple[str, frozenset[str]]:
+    """The one that this version needs, and all that lead there. Read once: alembic runs every migration's file for it,
+    and they stay as they are while we run.
+    """
+    script = ScriptDirectory.from_config(_config())
     wanted = script.get_current_head()
     if wanted is None:
         raise AssertionError("there is at least one migration")
-    known = current is None or any(step.revision == current for step in script.walk_revisions())
-    return SchemaState(current, wanted, newer=not known)
+    return wanted, frozenset(step.revision for step in script.walk_revisions())
 
 
 def _unreachable(engine: Engine, error: SQLAlchemyError) -> UnusableDatabase:

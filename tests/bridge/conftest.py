@@ -7,26 +7,21 @@ import pytest
 from bridge_fakes import FakeBroker
 from bridge_harness import Harness, populate
 from message_talk import Clock, Talk
+from migrated import migrated_sqlite
 from sqlalchemy import Engine
 
 from bridge.build import Bridge
-from bridge.store import schema
-from bridge.store.engine import open_engine, sqlite_url
+from bridge.store.engine import open_engine
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request, tmp_path: Path) -> Iterator[str]:
     """A migrated database with people in it; every test that asks for it runs on both kinds."""
     if request.param == "sqlite":
-        address = sqlite_url(tmp_path)
-        engine = open_engine(address)
-        schema.upgrade(engine)
-        populate(engine)
-        yield address
+        yield migrated_sqlite(tmp_path, populate)
         return
     postgres = request.getfixturevalue("postgres")
-    address = postgres.fresh()
-    populate(open_engine(address))
+    address = postgres.fresh(postgres.template("populated", populate))
     yield address
     postgres.drop(address)
 

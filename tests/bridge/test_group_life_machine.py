@@ -14,13 +14,14 @@ from group_world import START_MS
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from migrated import migrated_sqlite
 from sqlalchemy import text
 
 from bridge.ports import Source
 from bridge.push_commands import NoTargets
 from bridge.reads import Reads
 from bridge.requests import command_of
-from bridge.store import meta, schema
+from bridge.store import meta
 from bridge.store.engine import open_engine, sqlite_url
 from bridge.store.lease import NullLease
 from bridge.store.read_store import ReadStore
@@ -208,8 +209,7 @@ class GroupLife(RuleBasedStateMachine):
 @pytest.fixture(scope="module")
 def template(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("group-life")
-    engine = open_engine(sqlite_url(folder))
-    schema.upgrade(engine)
+    engine = open_engine(migrated_sqlite(folder))
     with engine.begin() as connection:
         for user in PEOPLE:
             row = {"u": user}

@@ -28,8 +28,7 @@ def texts(url):
 
 @pytest.fixture
 def url(postgres):
-    made = postgres.fresh()
-    populate(open_engine(made))
+    made = postgres.fresh(postgres.template("populated", populate))
     yield made
     postgres.drop(made)
 

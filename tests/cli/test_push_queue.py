@@ -3,17 +3,14 @@
 import json
 
 import pytest
+from migrated import migrated_sqlite
 
-from bridge.store import schema
-from bridge.store.engine import open_engine, sqlite_url
 from cli.main import main
 
 
 @pytest.fixture
 def data(tmp_path):
-    engine = open_engine(sqlite_url(tmp_path))
-    schema.upgrade(engine)
-    engine.dispose()
+    migrated_sqlite(tmp_path)
     return f"--data={tmp_path}"
 
 

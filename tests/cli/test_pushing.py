@@ -3,9 +3,8 @@
 import asyncio
 
 import pytest
+from migrated import migrated_sqlite
 
-from bridge.store import schema
-from bridge.store.engine import open_engine, sqlite_url
 from cli.pushing import BrokerWakes, Pushing, PushThread
 from pabal.errors import Unavailable
 from push.build import PushServices
@@ -28,11 +27,7 @@ class Closing:
 
 @pytest.fixture
 def url(tmp_path):
-    made = sqlite_url(tmp_path)
-    engine = open_engine(made)
-    schema.upgrade(engine)
-    engine.dispose()
-    return made
+    return migrated_sqlite(tmp_path)
 
 
 async def test_it_works_beside_the_loop_until_it_is_stopped_and_closes_its_services(url):

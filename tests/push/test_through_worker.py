@@ -7,14 +7,14 @@ import pytest
 from bridge_fakes import FakeBroker
 from bridge_harness import Harness, populate
 from message_talk import Clock
+from migrated import migrated_sqlite
 from push_stand_in import Answer
 from push_talk import Receiver
 from push_world import PushTalk
 
 from bridge.build import Bridge
 from bridge.push.worker import Worker
-from bridge.store import schema
-from bridge.store.engine import open_engine, sqlite_url
+from bridge.store.engine import open_engine
 from bridge.store.push_store import PushStore
 from push.build import PushServices
 from push.encrypted_push import EncryptedPush
@@ -48,10 +48,8 @@ def services(hasty, rules, tmp_path):
 @pytest.fixture
 async def push(tmp_path, services):
     clock = Clock()
-    url = sqlite_url(tmp_path)
+    url = migrated_sqlite(tmp_path, populate)
     engine = open_engine(url)
-    schema.upgrade(engine)
-    populate(engine)
     bridge, broker = Bridge(url, faults=clock, push_targets=services), FakeBroker()
     store = PushStore.open(url)
     await bridge.start(broker)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from migrated import migrated_sqlite
 from sqlalchemy import select
 
 from bridge.accounts.keys import FILE_NAME, Keyring
@@ -11,8 +12,7 @@ from bridge.accounts.passwords import Passwords
 from bridge.accounts.service import Accounts
 from bridge.accounts.tokens import Tokens
 from bridge.store.accounts import AccountStore
-from bridge.store.engine import open_engine, sqlite_url
-from bridge.store.tables import change_log, login_session, metadata
+from bridge.store.tables import change_log, login_session
 
 PASSWORD = "correct horse"
 START = 1_800_000_000.0
@@ -63,10 +63,7 @@ def open_world(folder: Path, url: str | None = None, **options: int) -> Iterator
     """On a new SQLite file in `folder`, or on the migrated database of `url`."""
     clock = FakeClock()
     if url is None:
-        url = sqlite_url(folder)
-        engine = open_engine(url)
-        metadata.create_all(engine)
-        engine.dispose()
+        url = migrated_sqlite(folder)
     store = AccountStore.open(url)
     keyring = Keyring.open(folder / FILE_NAME, now=clock())
     accounts = Accounts(store, Tokens(keyring), cheap_passwords(), clock=clock, **options)

@@ -1,16 +1,17 @@
-"""A real PostgreSQL for tests: one server a test process, one database a test, copied from a migrated template."""
+"""A real PostgreSQL for tests: one server a test process, and databases that are used again when they are clean."""
 
 import itertools
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from faultlab.wheel import NOT_YET, new_server
-from sqlalchemy import create_engine, text
+from postgres_template import Template
+from sqlalchemy import Engine, create_engine, text
 
 from bridge.store import schema
 from bridge.store.engine import open_engine
@@ -24,18 +25,35 @@ class Postgres:
         self._server = server
         self._numbers = itertools.count(1)
         self._maintenance = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        # What is committed need not outlive the machine that runs the tests, but only PostgreSQL's own stops.
+        self._run("ALTER SYSTEM SET fsync = off")
+        self._run("SELECT pg_reload_conf()")
+        self._templates: dict[str, Template] = {}
+        # Which template a database was made from, while it is somebody's.
+        self._given: dict[str, Template] = {}
         self._run("CREATE DATABASE migrated")
-        engine = open_engine(self.url("migrated"))
-        schema.upgrade(engine)
-        engine.dispose()
+        self._keep("migrated", schema.upgrade)
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://postgres:@/{database}?host={self.folder}"
 
+    def template(self, name: str, fill: Callable[[Engine], object]) -> str:
+        """The name of a template: a migrated database with what `fill` puts into it when it is first asked for."""
+        if name not in self._templates:
+            self._run(f"CREATE DATABASE {name} TEMPLATE migrated")
+            self._keep(name, fill)
+        return name
+
     def fresh(self, template: str = "migrated") -> str:
-        """The URL of a new database; `template1` is one without our tables."""
-        name = f"test{next(self._numbers)}"
-        self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        """The URL of a database as the template is; `template1` is one without our tables."""
+        known = self._templates.get(template)
+        if known is not None and known.clean:
+            name = known.clean.pop()
+        else:
+            name = f"test{next(self._numbers)}"
+            self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        if known is not None:
+            self._given[name] = known
         return self.url(name)
 
     def in_bytes(self) -> str:
@@ -45,9 +63,22 @@ class Postgres:
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        """Also ends whoever is still connected."""
+        """Also ends whoever is still connected. What can be made clean again is kept for the next."""
         name = url.split("/")[3].split("?", maxsplit=1)[0]
-        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+        template = self._given.pop(name, None)
+        if template is not None and template.restore(self._conninfo(name)):
+            template.clean.append(name)
+        else:
+            self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _keep(self, name: str, fill: Callable[[Engine], object]) -> None:
+        engine = open_engine(self.url(name))
+        fill(engine)
+        engine.dispose()
+        self._templates[name] = Template(self._conninfo(name))
+
+    def _conninfo(self, database: str) -> str:
+        return f"host={self.folder} user=postgres dbname={database}"
 
     def _run(self, statement: str) -> None:
         with self._maintenance.connect() as connection:

@@ -3,10 +3,9 @@
 import pytest
 from account_fakes import PASSWORD, FakeClock, open_world
 from bridge_thread import running_bridge
+from migrated import migrated_sqlite
 
 from bridge.backplane.plane import NullPlane
-from bridge.store import schema
-from bridge.store.engine import open_engine, sqlite_url
 from webapi.app import Services, close_app, create_app
 from webapi.settings import BrokerEndpoint, WebSettings
 
@@ -53,10 +52,7 @@ class People:
 @pytest.fixture(params=[100, 2], ids=["small", "large"])
 def people(request, tmp_path):
     """Groups of more than two are large in the second run."""
-    url = sqlite_url(tmp_path)
-    engine = open_engine(url)
-    schema.upgrade(engine)
-    engine.dispose()
+    url = migrated_sqlite(tmp_path)
     with open_world(tmp_path, url) as world:
         for user in PEOPLE:
             world.accounts.sign_up(user, PASSWORD)

@@ -3,6 +3,7 @@ import threading
 from contextlib import closing
 
 import pytest
+from migrated import migrated_sqlite
 
 from bridge.store import maintenance, schema
 from bridge.store.engine import open_engine, sqlite_url
@@ -47,9 +48,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def database(file):
-    engine = open_engine(sqlite_url(file.parent))
-    schema.upgrade(engine)
-    engine.dispose()
+    migrated_sqlite(file.parent)
 
     def execute(*statements):
         with closing(sqlite3.connect(file)) as connection, connection:
