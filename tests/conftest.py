@@ -1,10 +1,31 @@
 """What tests of several floors share."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from postgres import Postgres, running
+
+# Workers and the hundreds of servers that are started need not compile all sources again each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# What is written to is tested, and not the disk beneath: each commit of each test would wait for it.
+_MEMORY = Path("/dev/shm")
+_ROOM = 4 << 30
+
+
+def _is_roomy(memory: Path) -> bool:
+    if not os.access(memory, os.W_OK) or os.statvfs(memory).f_flag & os.ST_NOEXEC:
+        return False
+    return shutil.disk_usage(memory).free >= _ROOM
+
+
+if "TMPDIR" not in os.environ and _is_roomy(_MEMORY):
+    os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 # Enough examples to find a mistake, quick enough to be run always; how quick is not what is tested. The same ones
 # each time: a change is judged by what it changed. Others are tried with `--hypothesis-profile=search`.
