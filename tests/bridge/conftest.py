@@ -23,7 +23,7 @@ def url(request, tmp_path: Path) -> Iterator[str]:
     postgres = request.getfixturevalue("postgres")
     address = postgres.fresh(postgres.template("populated", populate))
     yield address
-    postgres.drop(address)
+    postgres.give_back(address)
 
 
 @pytest.fixture

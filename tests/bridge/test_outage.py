@@ -30,7 +30,7 @@ def texts(url):
 def url(postgres):
     made = postgres.fresh(postgres.template("populated", populate))
     yield made
-    postgres.drop(made)
+    postgres.give_back(made)
 
 
 async def harness_over(url, **options):

@@ -177,4 +177,4 @@ def test_a_postgresql_that_vanishes_is_unavailable_and_over_when_it_is_back(post
     people.assert_kept_what_it_promised()
     assert server.stop() == 0
     proxy.close()
-    postgres.drop(url)
+    postgres.give_back(url)

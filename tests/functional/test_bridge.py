@@ -103,7 +103,7 @@ def test_a_standby_takes_over_within_seconds_and_nothing_is_lost(tmp_path, postg
     engine = open_engine(database, read_only=True)
     assert [finding for finding in maintenance.check(engine) if finding.breaches] == []
     engine.dispose()
-    postgres.drop(database)
+    postgres.give_back(database)
 
 
 def test_a_mosquitto_without_persistence_costs_nothing_accepted_and_is_told_of(mosquitto, bridge, tmp_path):

@@ -23,7 +23,7 @@ HELD = "another server holds the database; standing by"
 def url(postgres):
     made = postgres.fresh()
     yield made
-    postgres.drop(made)
+    postgres.give_back(made)
 
 
 @pytest.fixture

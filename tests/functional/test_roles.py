@@ -44,7 +44,7 @@ def closing():
 def url(postgres):
     made = postgres.fresh()
     yield made
-    postgres.drop(made)
+    postgres.give_back(made)
 
 
 @pytest.fixture

@@ -62,14 +62,21 @@ class Postgres:
         self._run(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
         return self.url(name)
 
-    def drop(self, url: str) -> None:
-        """Also ends whoever is still connected. What can be made clean again is kept for the next."""
-        name = url.split("/")[3].split("?", maxsplit=1)[0]
-        template = self._given.pop(name, None)
-        if template is not None and template.restore(self._conninfo(name)):
+    def give_back(self, url: str) -> None:
+        """Ends whoever is still connected. What can be made clean again is kept for the next, the rest is gone."""
+        name = _name(url)
+        template = self._given[name]
+        if template.restore(self._conninfo(name)):
+            del self._given[name]
             template.clean.append(name)
         else:
-            self._run(f"DROP DATABASE {name} WITH (FORCE)")
+            self.drop(url)
+
+    def drop(self, url: str) -> None:
+        """Also ends whoever is still connected."""
+        name = _name(url)
+        self._given.pop(name, None)
+        self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _keep(self, name: str, fill: Callable[[Engine], object]) -> None:
         engine = open_engine(self.url(name))
@@ -95,6 +102,10 @@ class Postgres:
 
     def close(self) -> None:
         self._maintenance.dispose()
+
+
+def _name(url: str) -> str:
+    return url.split("/")[3].split("?", maxsplit=1)[0]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ def open_accounts(request, tmp_path: Path) -> Iterator[Callable[..., AbstractCon
     postgres = request.getfixturevalue("postgres")
     url = postgres.fresh()
     yield lambda **options: open_world(tmp_path, url, **options)
-    postgres.drop(url)
+    postgres.give_back(url)
 
 
 @pytest.fixture

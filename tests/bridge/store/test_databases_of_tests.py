@@ -43,7 +43,7 @@ def test_rows_of_a_test_are_taken_out_and_those_of_the_template_are_back(postgre
     assert len(new["account"]) == len(PEOPLE)
     used(url, "DELETE FROM device", "SELECT nextval('change_log_change_id_seq')").dispose()
     assert rows(url) != new
-    postgres.drop(url)
+    postgres.give_back(url)
     assert postgres.fresh(populated) == url
     assert rows(url) == new
     engine = open_engine(url)
@@ -52,7 +52,7 @@ def test_rows_of_a_test_are_taken_out_and_those_of_the_template_are_back(postgre
         connection.execute(change_log.insert(), {"kind": "gone", "user_id": "alice", "ts": 0})
         assert connection.execute(select(func.max(change_log.c.change_id))).scalar() == 1
     engine.dispose()
-    postgres.drop(url)
+    postgres.give_back(url)
 
 
 def test_who_is_still_connected_is_not_any_more(postgres, populated):
@@ -60,7 +60,7 @@ def test_who_is_still_connected_is_not_any_more(postgres, populated):
     engine = used(url)
     with engine.connect() as connection:
         connection.execute(account.update().values(state="active"))
-        postgres.drop(url)
+        postgres.give_back(url)
         with pytest.raises(OperationalError):
             connection.execute(text("SELECT 1"))
     engine.dispose()
@@ -79,11 +79,11 @@ def test_who_is_still_connected_is_not_any_more(postgres, populated):
 def test_one_that_was_changed_in_other_ways_is_not_given_out_again(postgres, populated, change):
     url = postgres.fresh(populated)
     used(url, change).dispose()
-    postgres.drop(url)
+    postgres.give_back(url)
     others = [postgres.fresh(populated) for _ in range(2)]
     assert url not in others
     for other in others:
-        postgres.drop(other)
+        postgres.give_back(other)
 
 
 def test_a_copied_file_is_a_migrated_database(tmp_path):

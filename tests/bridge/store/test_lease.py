@@ -17,7 +17,7 @@ from pabal.errors import Unavailable
 def url(postgres):
     made = postgres.fresh()
     yield made
-    postgres.drop(made)
+    postgres.give_back(made)
 
 
 @pytest.fixture
