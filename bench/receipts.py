@@ -24,7 +24,9 @@ _RECEIPT, _TYPING = b'{"type":"receipt"', b'{"type":"typing"'
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(seconds=30)
+    # Who may be told of typing is looked up when somebody begins and then once a minute: one round goes by before it counts,
+    # and a whole minute does.
+    parser.set_defaults(warmup=_EVERY_S, seconds=60)
     parser.add_argument("--users", type=int, default=1000)
 
 

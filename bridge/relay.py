@@ -14,6 +14,7 @@ from functools import partial
 
 import msgspec
 
+from bridge.announcer import Announcer
 from bridge.backplane.bells import NULL_BELL, Bell
 from bridge.commands import Command
 from bridge.committer import Committer, Store
@@ -96,8 +97,7 @@ class Relay:
         self._live = live
         self._tracing = tracing
         self._targets = targets or NoTargets()
-        self._on_pushed = on_pushed
-        self._bell = bell
+        self._announcer = Announcer(live, bell, on_pushed, faults)
         self._committer = Committer(store, self._finished_in_thread)
         self.figures = self._committer.figures
         self._waiting: deque[Job | Upkeep] = deque()
@@ -116,15 +116,12 @@ class Relay:
         self._idle = asyncio.Event()
         self._idle.set()
         self._read_tasks: set[asyncio.Task[None]] = set()
-        self._outbound: Outbound | None = None
-        self._courier: Courier | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._housekeeper: asyncio.TimerHandle | None = None
 
     def start(self, outbound: Outbound, courier: Courier | None = None) -> None:
         """Call in the event loop, before the broker accepts anybody. With a courier, it tells what is `published`."""
-        self._outbound = outbound
-        self._courier = courier
+        self._announcer.start(outbound, courier)
         self._loop = asyncio.get_running_loop()
         self._committer.start()
         self._housekeeper = self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
@@ -169,7 +166,7 @@ class Relay:
         self, source: Source, payload: bytes, form: Format, ticket: Ticket, trace: Trace | None
     ) -> None:
         topic = topics.down(source.user, source.device)
-        reply = partial(self._reply_down, topic, form, None if trace is None else str(trace))
+        reply = partial(self._announcer.reply_down, topic, form, None if trace is None else str(trace))
         parts = codec.split_requests(payload, form)
         if isinstance(parts, Rejected):
             self._take(source, parts, self._admission(source), Packet(ticket, 1), reply)
@@ -183,7 +180,7 @@ class Relay:
             if trace is not None or self._tracing.every:
                 followed = self._tracing.follow(trace)
                 if followed is not None:
-                    answer = partial(self._reply_down, topic, form, followed.header)
+                    answer = partial(self._announcer.reply_down, topic, form, followed.header)
             self._take(source, read_one(part, form, refusal), refusal, packet, answer, followed)
 
     def submit_service(self, instance: str, payload: bytes, ticket: Ticket) -> None:
@@ -196,7 +193,7 @@ class Relay:
             ticket.settle(True)
             return
         request = codec.decode_request(bytes(asked.request))
-        reply = partial(self._reply_service, topics.service_down(instance), asked.ref)
+        reply = partial(self._announcer.reply_service, topics.service_down(instance), asked.ref)
         brought = None if asked.traceparent is None else parse_trace(asked.traceparent)
         # The service gives one to its requests that have none.
         followed = None if brought is None else self._tracing.follow(brought)
@@ -321,20 +318,17 @@ class Relay:
             jobs.append(self._waiting.popleft())
         # The committer has its next batch before this one is told to anybody.
         self._begin_now()
-        outcomes = None if isinstance(result, PabalError) else iter(result.outcomes)
         self._faults.reach("before_reply")
-        for job in jobs:
-            outcome: bytes | PabalError | int | None
-            if job.command is None:
-                outcome = None
-            elif outcomes is None:
-                outcome = result if isinstance(result, PabalError) else None
-            else:
-                outcome = next(outcomes)
-            self._answer(job, outcome)
-        if isinstance(result, Committed):
+        if isinstance(result, PabalError):
+            for job in jobs:
+                self._answer(job, None if job.command is None else result)
+        else:
+            outcomes = iter(result.outcomes)
+            for job in jobs:
+                self._answer(job, None if job.command is None else next(outcomes))
             replied_ns = self._tracing.now_ns()
-            self._publish(result)
+            if self._announcer.committed(result):
+                self._published_upto = result.batch_id
             for one in followed:
                 self._tracing.step(one, "commit", handed_ns, committed_ns, batch=len(batch.commands))
                 self._tracing.step(one, "fan out", replied_ns, self._tracing.now_ns())
@@ -411,30 +405,6 @@ class Relay:
             job.reply(codec.encode(codec.refusal(job.request_id, refusal)))
         job.packet.done(kept=job.request_id is not None or not isinstance(refusal, Unavailable))
 
-    def _publish(self, result: Committed) -> None:
-        outbound = self._outbound
-        if outbound is None:
-            raise AssertionError("the relay was not started")
-        self._faults.reach("before_publish")
-        for conv, user in result.left:
-            outbound.revoke(user, topics.room(conv))
-        for user in dict.fromkeys(result.related):
-            outbound.review(user)
-        if self._courier is not None:
-            self._courier.hand_over(result.batch_id, result.deliveries)
-        else:
-            for user, updates in result.deliveries.items():
-                outbound.deliver(user, updates)
-        for conv, payload in result.rooms:
-            outbound.publish(topics.room(conv), payload, 0)
-        if result.deliveries and self._courier is None:
-            self._published_upto = result.batch_id
-            self._bell.news(result.deliveries)
-        if result.moved or result.arrived or result.is_regrouped:
-            self._live.committed(result)
-        if result.is_pushed:
-            self._on_pushed()
-
     # -- reads ---------------------------------------------------------------------------------------------
 
     def _begin_read(self, job: Job) -> None:
@@ -467,22 +437,6 @@ class Relay:
             # The first read among them opens the lane again, for all that come after it.
             if not self._lanes.joins(job):
                 self._enter(job)
-
-    # -- answers -------------------------------------------------------------------------------------------
-
-    def _reply_down(self, topic: str, form: Format, trace: str | None, as_json: bytes) -> None:
-        payload = as_json if form is Format.JSON else codec.to_msgpack(as_json)
-        if self._outbound is None:
-            return
-        if trace is None:
-            self._outbound.publish(topic, payload, 1)
-        else:
-            self._outbound.publish(topic, payload, 1, trace)
-
-    def _reply_service(self, topic: str, ref: str, as_json: bytes) -> None:
-        if self._outbound is not None:
-            payload = codec.encode(m.ServiceReply(ref=ref, reply=codec.raw(as_json)))
-            self._outbound.publish(topic, payload, 1)
 
     # -- upkeep --------------------------------------------------------------------------------------------
 
