@@ -10,6 +10,8 @@ from broker.server import PabalBroker
 from cli import probe
 from cli.settings import Address, Settings
 
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 -- looked for
+
 
 def mqtt_url(settings: Settings, listening: Address) -> str:
     """For clients of MQTT over TCP."""
@@ -21,8 +23,12 @@ def ws_url(settings: Settings, listening: Address) -> str:
     return settings.public_ws or f"ws://{probe.reachable(listening)}/mqtt"
 
 
-def says(settings: Settings, broker: PabalBroker, mqtt: Address, ws: Address) -> Callable[[], LiveBroker]:
-    """What this broker says of itself each time; may be called in any thread."""
+def says(settings: Settings, broker: PabalBroker, mqtt: Address, ws: Address) -> Callable[[], LiveBroker] | None:
+    """What this broker says of itself each time; may be called in any thread. None where it does not know by which
+    address others find it: then web processes tell what they were told.
+    """
+    if settings.public_mqtt is None and mqtt.host in _EVERYWHERE:
+        return None
     name = f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
     tcp, over_ws = mqtt_url(settings, mqtt), ws_url(settings, ws)
     return lambda: LiveBroker(name, tcp, over_ws, broker.metrics.connections)

@@ -187,3 +187,9 @@ def test_the_readme_says_what_can_stand_in_the_environment(file):
     missing = [name for name in variables(file) if f"`{name}`" not in page and name not in stack_test]
     assert missing == []
     assert "${PABAL" not in re.sub(r"\$\{PABAL_\w+:-[^}]*\}", "", text(file)), "a variable without a default"
+
+
+def test_clients_are_told_one_address_by_whoever_tells_them():
+    told = [compose("compose.yaml")["services"][name]["environment"] for name in ("broker", "webapi")]
+    for name in ("PABAL_PUBLIC_MQTT", "PABAL_PUBLIC_WS"):
+        assert len({environment[name] for environment in told}) == 1
