@@ -23,7 +23,9 @@ def ws_url(settings: Settings, listening: Address) -> str:
     return settings.public_ws or f"ws://{probe.reachable(listening)}/mqtt"
 
 
-def says(settings: Settings, broker: PabalBroker, mqtt: Address, ws: Address) -> Callable[[], LiveBroker] | None:
+def says(
+    settings: Settings, broker: PabalBroker, mqtt: Address, ws: Address
+) -> Callable[[], LiveBroker] | None:
     """What this broker says of itself each time; may be called in any thread. None where it does not know by which
     address others find it: then web processes tell what they were told.
     """
