@@ -9,8 +9,11 @@ import httpx2
 import pytest
 from faultlab.ports import port_of, reserved
 from people import Person, Plain, wait_for
+from redis_server import RedisServer
 from role_process import RoleProcess
+from tls_files import TlsFiles
 
+from bridge.backplane import bells
 from bridge.store import maintenance
 from bridge.store.engine import open_engine
 
@@ -181,3 +184,45 @@ def test_a_web_process_of_another_secret_is_not_let_in(run, tmp_path, port):
     wait_for(lambda: "refused the webapi's credential" in stranger.log.read_text())
     assert stranger.stop() == 0
     assert broker.stop() == 0
+
+
+def test_over_tls_and_redis_the_roles_find_each_other_and_a_standby_is_not_listed(
+    run, closing, tmp_path, url, port
+):
+    tls, valkey = TlsFiles(tmp_path), closing(RedisServer(tmp_path / "valkey")).start()
+    ca = tmp_path / "ca.pem"
+    tls.servers.cert_pem.write_to_path(str(ca))
+    shared = ("--database-url", url, "--redis-url", valkey.url)
+    keys = ("--keys-file", str(tmp_path / "keys" / "keys.json"))
+    mqtts = port()
+    secure = ("--mqtts", mqtts, f"--tls-cert={tls.cert}", f"--tls-key={tls.key}")
+
+    def broker(name):
+        told = f"--public-mqtt=mqtts://{name}.example:8883"
+        return run(*broker_at("127.0.0.1:0", tmp_path / name, told, *secure, *shared, *keys))
+
+    first = broker("first").await_ready()
+    standby = broker("second")
+    wait_for(lambda: HELD in standby.log.read_text(), "the standby to stand by", 150)
+    relay = ("--relay", f"mqtts://{mqtts}", f"--relay-ca={ca}")
+    web = run(
+        "webapi", "--http=127.0.0.1:0", "--web-metrics=off", "--data", str(tmp_path / "w"), *relay, *shared, *keys
+    )  # fmt: skip
+    push = run("push", "--metrics=127.0.0.1:0", "--data", str(tmp_path / "p"), *shared).await_ready()
+    api = f"{web.await_ready().url()}/v1"
+    alice, bob = (closing(Person(api, who)) for who in ("alice", "bob"))
+
+    def listed():
+        return [one["tcp"] for one in alice.http.get("/brokers").json()["brokers"]]
+
+    wait_for(lambda: listed() == ["mqtts://first.example:8883"], "the broker to be listed")
+    # What is sent goes to the relay over TLS, and wakes the push worker over Redis.
+    wait_for(lambda: valkey.ask("PUBSUB", "NUMSUB", f"pabal:0:{bells.PUSH}")[1] == 1, "push to listen")
+    assert bob.http.put("/devices/phone/push", json={}).status_code < 300
+    assert alice.send("bob", "hello", id="1").status_code == 201
+    wait_for(lambda: "push to bob/phone (message, badge 1): 'alice: hello'" in push.log.read_text())
+    first.kill()
+    standby.await_ready()
+    wait_for(lambda: listed() == ["mqtts://second.example:8883"], "the standby to be listed in its place")
+    wait_for(lambda: alice.send("bob", "again", id="2").status_code == 201, "the way over TLS to the other")
+    assert (web.stop(), push.stop(), standby.stop()) == (0, 0, 0)
