@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from bridge.accounts.key_errors import KeyFileError
 from bridge.accounts.keys import Keyring
 from bridge.backplane.admission import look_at
-from bridge.store import maintenance, schema
+from bridge.store import lease, maintenance, schema
 from bridge.store.engine import opened
 from bridge.store.unusable import UnusableDatabase
 from broker.external import probe as external
@@ -49,6 +49,7 @@ class Role(NamedTuple):
     ports: tuple[str, ...]
     shares_secret: bool = False
     asks_relay: bool = False
+    commits: bool = False
     bridges: bool = False
     signs: bool = True
     makes: bool = True
@@ -56,10 +57,10 @@ class Role(NamedTuple):
 
 _BROKER_PORTS = ("mqtt", "ws", "mqtts", "wss")
 ROLES = {
-    "serve": Role(("mqtt", "ws", "http", "mqtts", "wss")),
-    "broker": Role((*_BROKER_PORTS, "metrics"), shares_secret=True),
+    "serve": Role(("mqtt", "ws", "http", "mqtts", "wss"), commits=True),
+    "broker": Role((*_BROKER_PORTS, "metrics"), shares_secret=True, commits=True),
     "webapi": Role(("http", "web_metrics"), shares_secret=True, asks_relay=True, makes=False),
-    "bridge": Role(("metrics",), bridges=True),
+    "bridge": Role(("metrics",), commits=True, bridges=True),
     "push": Role(("metrics",), signs=False, makes=False),
 }
 
@@ -84,6 +85,8 @@ def examine(flags: Flags, name: str = "serve") -> list[Finding]:
     findings.append(_data_folder(settings.data))
     findings.append(_space(settings.data))
     findings.append(_database(settings, role, name))
+    if role.commits and not settings.is_sqlite:
+        findings.extend(_lease(settings))
     findings.extend(_redis(settings))
     if role.signs:
         findings.append(_keys(settings, role, name))
@@ -91,7 +94,7 @@ def examine(flags: Flags, name: str = "serve") -> list[Finding]:
     if role.asks_relay:
         findings.append(_relay(settings))
     if role.bridges:
-        findings.append(_mqtt_broker(settings))
+        findings.extend(_mqtt_broker(settings))
     findings.extend(_ports(settings, role.ports, serving))
     if settings.otel_endpoint is not None:
         findings.append(_opentelemetry())
@@ -126,18 +129,24 @@ def _relay(settings: Settings) -> Finding:
     )
 
 
-def _mqtt_broker(settings: Settings) -> Finding:
+def _mqtt_broker(settings: Settings) -> Iterator[Finding]:
     """The one that is not ours: logs in there as the bridge does."""
     try:
         where = endpoint_of(settings)
-        asyncio.run(external.check(where, settings.mqtt_client_id))
+        kept = asyncio.run(external.keeps_sessions(where, settings.mqtt_client_id))
     except SettingsError as error:
-        return Finding("mqtt broker", "fail", error.cause, "set it right")
+        yield Finding("mqtt broker", "fail", error.cause, "set it right")
+        return
     except LinkError as error:
-        return Finding(
-            "mqtt broker", "fail", f"{where}: {error}", "see docs/brokers.md for what it has to allow"
-        )
-    return Finding("mqtt broker", "ok", f"{where} lets us in")
+        advice = "see docs/brokers.md for what it has to allow"
+        yield Finding("mqtt broker", "fail", f"{where}: {error}", advice)
+        return
+    yield Finding("mqtt broker", "ok", f"{where} lets us in")
+    if kept:
+        yield Finding("mqtt session", "ok", "it keeps a session over its connection")
+    else:
+        found = "it keeps no session: what devices send while no bridge is connected is gone"
+        yield Finding("mqtt session", "warn", found, "let it keep persistent sessions, see docs/brokers.md")
 
 
 def _opentelemetry() -> Finding:
@@ -192,6 +201,21 @@ def _database(settings: Settings, role: Role, name: str) -> Finding:
     if doubts is not None:
         return Finding("database", "warn", f"{where} {doubts}", "what is accepted may be lost in a power cut")
     return Finding("database", "ok", f"{where} has schema {state.current}")
+
+
+def _lease(settings: Settings) -> Iterator[Finding]:
+    """Nothing where the database cannot be asked: that is told already."""
+    try:
+        with opened(settings.url) as engine:
+            by = lease.holder(engine)
+    except Exception:  # noqa: BLE001 -- `_database` says what is wrong with it
+        return
+    found = (
+        "nobody commits: this server would"
+        if by is None
+        else f"a server at {by} commits: this one would stand by"
+    )
+    yield Finding("committer", "ok", found)
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:

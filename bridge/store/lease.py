@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.store import meta
@@ -34,6 +34,12 @@ KEY: Final = 0x706162616C
 _LOCK = text(f"SELECT pg_try_advisory_lock({KEY})")
 _UNLOCK = text("SELECT pg_advisory_unlock_all()")
 _ALIVE = text("SELECT 1")
+# A key of 64 bits stands there in two halves.
+_HOLDER = text(
+    "SELECT coalesce(host(client_addr), 'this machine') FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    f" WHERE locktype = 'advisory' AND classid = {KEY >> 32} AND objid = {KEY & 0xFFFFFFFF} AND granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 class Lease(Protocol):
@@ -60,6 +66,16 @@ class NullLease:
 
     def release(self) -> None:
         pass
+
+
+def holder(engine: Engine) -> str | None:
+    """The address from which somebody holds the lock of this PostgreSQL; None if nobody does. Takes nothing.
+
+    Raises: sqlalchemy's errors.
+    """
+    with engine.connect() as connection:
+        found: str | None = connection.execute(_HOLDER).scalar()
+    return found
 
 
 class _TakenOver(Exception):  # noqa: N818 -- what happened

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from broker.external.errors import LinkError, WrongVersion
-from broker.external.link import Link
+from broker.external.link import Link, Welcome
 from broker.mqtt.packets import LEVEL_5, LEVEL_311
 from pabal import topics
 from pabal.ids import DeviceId, UserId
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pabal.external")
 
 _HEARD_S: Final = 1.0
+# Of the session that is tried; it is ended before.
+_KEPT_S: Final = 60
 # A name that no account can have, so that nothing is done of whatever the bridge hears of it.
 _NOBODY: Final = topics.up(UserId("pabal"), DeviceId("probe"))
 
@@ -41,19 +43,34 @@ async def check(endpoint: "Endpoint", client_id: str) -> None:
 
     Raises: LinkError.
     """
-    link, _ear = await _open(endpoint, f"{client_id}-check-{secrets.token_hex(4)}")
+    link = (await _open(endpoint, f"{client_id}-check-{secrets.token_hex(4)}")).link
     link.close()
+
+
+async def keeps_sessions(endpoint: "Endpoint", client_id: str) -> bool:
+    """Whether a session outlives its connection there: what devices send while no bridge is connected waits in one. Tried
+    with a session of another name, which is gone afterwards.
+
+    Raises: LinkError.
+    """
+    name = f"{client_id}-check-{secrets.token_hex(4)}"
+    kept = False
+    for session_s in (_KEPT_S, _KEPT_S, 0):
+        opened = await _open(endpoint, name, session_s)
+        kept = kept or opened.welcome.present
+        opened.link.close()
+    return kept
 
 
 async def warn_if_open(endpoint: "Endpoint", client_id: str) -> None:
     """Whether strangers may publish what the bridge takes for a device's word: then anybody may be anybody."""
     stranger = replace(endpoint, username=None, password=None)
     try:
-        sender, _ = await _open(stranger, f"pabal-stranger-{secrets.token_hex(4)}")
+        sender = (await _open(stranger, f"pabal-stranger-{secrets.token_hex(4)}")).link
     except LinkError:
         return
     try:
-        receiver, ear = await _open(endpoint, f"{client_id}-probe-{secrets.token_hex(4)}")
+        receiver, ear, _ = await _open(endpoint, f"{client_id}-probe-{secrets.token_hex(4)}")
     except LinkError:
         sender.close()
         return
@@ -75,13 +92,19 @@ async def warn_if_open(endpoint: "Endpoint", client_id: str) -> None:
     )
 
 
-async def _open(endpoint: "Endpoint", client_id: str) -> tuple[Link, _Ear]:
+class _Opened(NamedTuple):
+    link: Link
+    ear: _Ear
+    welcome: Welcome
+
+
+async def _open(endpoint: "Endpoint", client_id: str, session_s: int = 0) -> _Opened:
     """Raises: LinkError."""
     ear = _Ear()
-    link = Link(endpoint, client_id, ear, level=LEVEL_5)
     try:
-        await link.open()
+        link = Link(endpoint, client_id, ear, level=LEVEL_5, session_s=session_s)
+        welcome = await link.open()
     except WrongVersion:
-        link = Link(endpoint, client_id, ear, level=LEVEL_311)
-        await link.open()
-    return link, ear
+        link = Link(endpoint, client_id, ear, level=LEVEL_311, session_s=session_s)
+        welcome = await link.open()
+    return _Opened(link, ear, welcome)

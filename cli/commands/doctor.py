@@ -21,8 +21,8 @@ def doctor(
 ) -> None:
     """Check the set-up of a role and say what to do.
 
-    Configuration, data folder, database, keys, clock, ports; of a web process also whether its broker lets it in.
-    Nothing is changed.
+    Configuration, data folder, database, keys, clock, ports; of a web process also whether its broker lets it in, of a bridge
+    whether the other broker does and keeps sessions, and on PostgreSQL who commits. Nothing is changed.
     """
     if role not in diagnosis.ROLES:
         raise UsageError(f"--role = {role!r} is not right; expected one of {', '.join(diagnosis.ROLES)}")

@@ -78,6 +78,10 @@ def test_a_standby_takes_over_within_seconds_and_nothing_is_lost(tmp_path, postg
     first = bridge(broker.url, *more).await_ready()
     second = bridge(broker.url, *more)
 
+    report = _pabal("doctor", "--role=bridge", "--mqtt-url", broker.url, "--data", str(tmp_path / "d"), *more)
+    assert "ok    mqtt session: it keeps a session over its connection" in report.stdout
+    assert "ok    committer: a server at this machine commits: this one would stand by" in report.stdout
+
     async def scenario() -> None:
         sender = Sender(broker.port, "alice", "bob")
         for number in range(1, 6):

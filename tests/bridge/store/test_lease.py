@@ -61,12 +61,15 @@ def end_lock_session(engine) -> None:
         )
 
 
-def test_one_holds_it_and_the_next_gets_it_when_the_first_lets_go(open_lease):
+def test_one_holds_it_and_the_next_gets_it_when_the_first_lets_go(open_lease, engine):
     first, second = open_lease(), open_lease()
+    assert lease_module.holder(engine) is None
     assert first.acquire()
     assert not second.acquire()
     assert (first.held, second.held) == (True, False)
+    assert lease_module.holder(engine) == "this machine"
     first.release()
+    assert lease_module.holder(engine) is None
     assert second.acquire()
     assert not first.held
 
