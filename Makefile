@@ -20,12 +20,12 @@ help: ## Show this list
 run: $(VENV)/.installed ## Install into .venv and start the server (ARGS="--http 127.0.0.1:0" adds flags)
 	@exec $(BIN)/pabal serve $(ARGS)
 
-test: $(VENV)/.installed-test cov ## Run all tests, after holding pabal/ to full branch coverage
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+test: $(VENV)/.installed-test cov ## Run all tests; those of pabal/ first, which is held to full branch coverage
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(or $(ARGS),--ignore=tests/pabal)
 
 cov: $(VENV)/.installed-test ## Every branch of pabal/ is taken by its own tests
 	@rm -f .coverage .coverage.*
-	$(BIN)/coverage run --source=pabal -m pytest -qq tests/pabal
+	$(BIN)/coverage run --source=pabal -m pytest -qq -n $(WORKERS) --dist worksteal tests/pabal
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --include='pabal/*' --fail-under=100
 

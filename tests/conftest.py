@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 from postgres import Postgres, running
+from slow_first import spread
 
 # Workers and the hundreds of servers that are started need not compile all sources again each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -39,6 +40,13 @@ settings.register_profile(
 )
 settings.register_profile("search", settings.get_profile("pabal"), derandomize=False, max_examples=3000)
 settings.load_profile("pabal")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if workers is not None:
+        items[:] = spread(items, int(workers))
 
 
 @pytest.fixture(scope="session")

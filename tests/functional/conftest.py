@@ -166,9 +166,22 @@ def start_server(tmp_path):
 
 
 @pytest.fixture
-def server(start_server):
+def own_server(start_server):
     """A started server with default settings, but rate limits off."""
     return start_server(environment=QUIET)
+
+
+@pytest.fixture
+def server(own_server):
+    return own_server
+
+
+@pytest.fixture(scope="module")
+def standing_server(tmp_path_factory):
+    """One for all tests of a file that neither stop it nor mind what is there already; as `server` otherwise."""
+    made = Server(tmp_path_factory.mktemp("standing"), environment=QUIET)
+    yield made.start()
+    made.close()
 
 
 @pytest.fixture

@@ -11,6 +11,19 @@ from people import Person, Plain, wait_for
 pytestmark = pytest.mark.functional
 
 INBOX = "pabal/v1/inbox/{}"
+# They count nothing, and leave the server as it was; all others have one of their own.
+ON_THE_SAME_SERVER = {
+    "test_foreign_topics_cannot_be_subscribed_to",
+    "test_a_credential_opens_only_its_own_client_id",
+    "test_malformed_payloads_are_answered_and_the_connection_stays",
+    "test_an_oversize_packet_closes_its_connection_and_no_other",
+}
+
+
+@pytest.fixture
+def server(request):
+    shared = request.node.originalname in ON_THE_SAME_SERVER
+    return request.getfixturevalue("standing_server" if shared else "own_server")
 
 
 @pytest.fixture
