@@ -351,12 +351,17 @@ async def test_a_worker_waits_for_a_database_that_is_away_and_goes_on(push, capl
     ]
 
 
-async def test_a_worker_that_is_woken_need_not_look(push):
+async def test_a_worker_that_is_woken_need_not_look(push, monkeypatch):
     await push.subscribe()
+    found, look = [], push.store.waiting
+    monkeypatch.setattr(push.store, "waiting", lambda *asked: found.append(look(*asked)) or found[-1])
     worker = push.worker(poll_s=1000)
     push.harness.bridge.on_pushed(worker.wake)
     await worker.start()
-    await asyncio.sleep(0.05)  # it has looked, and found nothing
+    async with asyncio.timeout(60):
+        while not found:
+            await asyncio.sleep(0.001)
+    assert found == [[]], "it has looked, and will not again by itself"
     await push.said("hi")
     await push.service.until(lambda: len(push.service.sent) == 1)
     await worker.stop()
