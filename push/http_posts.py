@@ -1,16 +1,18 @@
-"""HTTP for the services: one client of httpx2 for all, HTTP/2 where the server has it, by the endpoint rules.
+"""HTTP for the services: one pool of connections for all, HTTP/2 where the server has it, by the endpoint rules.
 
-Nothing of the environment counts here (no proxies, no .netrc): behind a proxy no address could be checked.
+It is httpx2's own pool without its client, which costs a push more than what it does for one: redirects, cookies,
+logins and bodies that are unpacked are not wanted here. Nothing of the environment counts (no proxies, no .netrc):
+behind a proxy no address could be checked.
 """
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote, urlsplit
 
 import httpcore2
-import httpx2
 
 from push.endpoints import EndpointRules
 from push.guarded_network import GuardedNetwork, PrivateAddressError
@@ -20,6 +22,8 @@ from push.posting import PostFailed, Reply
 MAX_REPLY_BYTES: Final = 16 * 1024
 _CONNECTIONS: Final = 128
 _KEEP_ALIVE_S: Final = 300.0
+# What may stand in a path or query as it is; a % too, because what is quoted already stays so.
+_OF_TARGETS: Final = "%/?:@!$&'()*+,;=~-._"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +55,22 @@ class HttpPosts:
             "write": patience.write,
             "pool": patience.pool,
         }
-        transport = _GuardedTransport(rules, context or httpx2.create_ssl_context(), http2=http2)
-        self._client = httpx2.AsyncClient(transport=transport, trust_env=False, follow_redirects=False)
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context or httpcore2.default_ssl_context(),
+            max_connections=_CONNECTIONS,
+            max_keepalive_connections=_CONNECTIONS,
+            keepalive_expiry=_KEEP_ALIVE_S,
+            http1=True,
+            http2=http2,
+            network_backend=GuardedNetwork(rules),
+        )
 
     async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
         """Raises: PostFailed."""
-        request = httpx2.Request(
-            "POST", url, headers=dict(headers), content=content, extensions={"timeout": self._timeouts}
-        )
         try:
+            request = _request(url, headers, content, self._timeouts)
             async with asyncio.timeout(self._patience.total):
-                response = await self._client.send(request, stream=True)
+                response = await self._pool.handle_async_request(request)
                 try:
                     body = await _beginning(response)
                 finally:
@@ -72,16 +81,40 @@ class HttpPosts:
             raise PostFailed(f"no answer in time ({_words(error)})") from None
         except Exception as error:  # noqa: BLE001 -- what a broken or hostile server can bring about in there is anything
             raise PostFailed(f"{_words(error)}: {error}" if str(error) else _words(error)) from None
-        return Reply(response.status_code, dict(response.headers), body, response.http_version)
+        answered = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+        }
+        return Reply(response.status, answered, body, response.extensions["http_version"].decode())
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._pool.aclose()
 
 
-async def _beginning(response: httpx2.Response) -> bytes:
+def _request(
+    url: str, headers: Mapping[str, str], content: bytes, timeouts: Mapping[str, float]
+) -> httpcore2.Request:
+    parts = urlsplit(url)
+    host, place = (parts.hostname or "").encode("ascii"), parts.netloc.removesuffix(":").encode("ascii")
+    target = quote(parts.path or "/", _OF_TARGETS)
+    if parts.query:
+        target += "?" + quote(parts.query, _OF_TARGETS)
+    asked = [
+        (b"host", place),
+        (b"user-agent", b"pabal"),
+        *((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()),
+        (b"content-length", b"%d" % len(content)),
+    ]
+    address = httpcore2.URL(
+        scheme=parts.scheme.encode("ascii"), host=host, port=parts.port, target=target.encode("ascii")
+    )
+    return httpcore2.Request(
+        "POST", address, headers=asked, content=content, extensions={"timeout": timeouts}
+    )
+
+
+async def _beginning(response: httpcore2.Response) -> bytes:
     kept = bytearray()
-    # Raw, so that nobody unpacks a small answer into a huge one here.
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_stream():
         kept += chunk
         if len(kept) >= MAX_REPLY_BYTES:
             break
@@ -92,47 +125,3 @@ def _words(error: Exception) -> str:
     """`ConnectTimeout` as "connect timeout"."""
     name = type(error).__name__
     return "".join(f" {char.lower()}" if char.isupper() else char for char in name).strip()
-
-
-class _GuardedTransport(httpx2.AsyncBaseTransport):
-    """As httpx2's own, over a network that checks addresses, which that one cannot be given."""
-
-    def __init__(self, rules: EndpointRules, context: ssl.SSLContext, *, http2: bool) -> None:
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context,
-            max_connections=_CONNECTIONS,
-            max_keepalive_connections=_CONNECTIONS,
-            keepalive_expiry=_KEEP_ALIVE_S,
-            http1=True,
-            http2=http2,
-            network_backend=GuardedNetwork(rules),
-        )
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = request.url
-        asked = httpcore2.Request(
-            method=request.method,
-            url=httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-            headers=request.headers.raw,
-            content=request.stream,
-            extensions=request.extensions,
-        )
-        answer = await self._pool.handle_async_request(asked)
-        return httpx2.Response(
-            answer.status, headers=answer.headers, stream=_Stream(answer), extensions=answer.extensions
-        )
-
-    async def aclose(self) -> None:
-        await self._pool.aclose()
-
-
-class _Stream(httpx2.AsyncByteStream):
-    def __init__(self, answer: httpcore2.Response) -> None:
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._answer.aiter_stream():
-            yield part
-
-    async def aclose(self) -> None:
-        await self._answer.aclose()

@@ -26,11 +26,11 @@ class LazyPosts:
             await self._made.close()
 
     def _make(self) -> Posts:
-        from httpx2 import create_ssl_context  # noqa: PLC0415 -- what this module is for
+        from httpcore2 import default_ssl_context  # noqa: PLC0415 -- what this module is for
 
         from push.http_posts import HttpPosts  # noqa: PLC0415 -- likewise
 
-        context = create_ssl_context()
+        context = default_ssl_context()
         if self._ca is not None:
             context.load_verify_locations(self._ca)
         return HttpPosts(self._rules, context=context)

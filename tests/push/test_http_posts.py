@@ -25,6 +25,25 @@ async def test_a_post_goes_out_over_http2_and_its_answer_comes_back(service, pos
     assert (received.headers["ttl"], received.http_version) == ("5", "2")
 
 
+async def test_a_post_has_no_headers_but_those_it_needs(service, posts):
+    await posts.post(f"{service.url}/a", {"ttl": "5"}, b"body")
+    (received,) = service.requests
+    # Nothing that asks for an answer that would have to be unpacked.
+    assert set(received.headers) == {"host", "user-agent", "ttl", "content-length"}
+    assert received.headers["host"] == service.url.removeprefix("https://")
+
+
+async def test_what_is_no_character_of_urls_is_quoted_and_what_is_quoted_stays_so(service, posts):
+    await posts.post(f'{service.url}/a"<b>/%20;c', {}, b"")
+    assert [received.path for received in service.requests] == ["/a%22%3Cb%3E/%20;c"]
+
+
+async def test_a_header_that_cannot_be_sent_is_a_failure(posts, service):
+    with pytest.raises(PostFailed, match="unicode encode error"):
+        await posts.post(f"{service.url}/a", {"x": "메"}, b"")
+    assert service.requests == []
+
+
 async def test_many_posts_share_one_connection(service, posts):
     replies = await asyncio.gather(*(posts.post(f"{service.url}/{n}", {}, b"x") for n in range(50)))
     assert {reply.status for reply in replies} == {200}
