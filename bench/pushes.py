@@ -156,6 +156,7 @@ def _subscribe(url: str, users: list[str], endpoint: str) -> None:
                 {
                     "user_id": user, "device_id": people.DEVICE, "service": "webpush",
                     "target": json.dumps({"endpoint": f"{endpoint}/{user}", **keys}), "preview": "full", "lang": "ko",
+                    "host": endpoint.removeprefix("https://"),
                     "subscribed_ts": 1,
                 }
                 for user in users[first : first + _AT_ONCE]

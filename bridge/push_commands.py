@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -34,7 +35,9 @@ class NoTargets:
 
 
 class SetPush(msgspec.Struct, frozen=True, gc=False):
-    """`of` is the device that is reached so. `target` and `quiet` are JSON."""
+    """`of` is the device that is reached so. `target` and `quiet` are JSON. `host` is empty where all of a service go to
+    the same.
+    """
 
     user: UserId
     device: DeviceId
@@ -45,6 +48,7 @@ class SetPush(msgspec.Struct, frozen=True, gc=False):
     preview: str
     lang: str
     quiet: str | None
+    host: str
 
 
 class RemovePush(msgspec.Struct, frozen=True, gc=False):
@@ -113,7 +117,8 @@ def _subscribe(source: Source, request: m.PushSet, targets: PushTargets) -> SetP
     given = {name: value for name in _TARGET if (value := getattr(request, name)) is not None}
     if request.quiet is not None:
         check_hours(request.quiet)
-    target = msgspec.json.encode(targets.check(request.service, given))
+    kept = targets.check(request.service, given)
+    target = msgspec.json.encode(kept)
     if len(target) > MAX_TARGET_BYTES:
         raise BadRequest("too long", field="endpoint" if "endpoint" in given else "token")
     return SetPush(
@@ -126,6 +131,7 @@ def _subscribe(source: Source, request: m.PushSet, targets: PushTargets) -> SetP
         request.preview,
         request.lang,
         None if request.quiet is None else msgspec.json.encode(request.quiet).decode(),
+        urlsplit(str(kept.get("endpoint") or kept.get("url") or "")).netloc.lower(),
     )
 
 

@@ -20,6 +20,7 @@ class SubscriptionRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
     lang: str
     quiet: str | None
     subscribed_ts: int
+    host: str
 
 
 @dataclass(slots=True)

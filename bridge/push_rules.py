@@ -24,6 +24,7 @@ def set_push(batch: Batch, command: SetPush) -> bytes | None:
         command.lang,
         command.quiet,
         batch.ts,
+        command.host,
     )
     return done(command)
 

@@ -14,6 +14,7 @@ from cli.roles.tracing import check as check_tracing
 from cli.roles.tracing import make_tracing
 from cli.roles.watch import Watch
 from cli.settings import Settings
+from push.mqtt import MqttWake
 
 
 def run(settings: Settings) -> None:
@@ -32,8 +33,9 @@ async def _push(settings: Settings, after: contextlib.ExitStack, stop: asyncio.E
     health = Health()
     watch = Watch(settings, health)
     async with contextlib.AsyncExitStack() as stack:
-        # No wake-ups over MQTT: those need the broker in the same process.
-        pushing = Pushing(settings.url, push_services(settings), make_tracing(settings, "pabal-push", after))
+        # Wake-ups over MQTT wait for the process that has the broker.
+        tracing = make_tracing(settings, "pabal-push", after)
+        pushing = Pushing(settings.url, push_services(settings), tracing, leaves=[MqttWake.name])
         plane = backplane.open_plane(settings)
         stack.push_async_callback(watch.stop)
         await watch.start(0.0)

@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from bridge.build import Bridge
 from bridge.push.figures import PushFigures
@@ -75,13 +75,19 @@ class PushNumbers:
 class Pushing:
     """Owner of store, services and worker, in the event loop in which it is started."""
 
-    def __init__(self, url: str, services: PushServices, tracing: Tracing = NO_TRACING) -> None:
-        """Connects to nothing yet."""
+    def __init__(
+        self,
+        url: str,
+        services: PushServices,
+        tracing: Tracing = NO_TRACING,
+        leaves: Collection[str] = (),
+    ) -> None:
+        """Connects to nothing yet. `leaves` as `Worker` has it."""
         self._store = PushStore.open(url)
         self._services = services
         # Told apart from those of other processes and machines.
         name = f"{socket.gethostname()[:_LONGEST_HOST]}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._worker = Worker(self._store, services, name=name, tracing=tracing)
+        self._worker = Worker(self._store, services, name=name, tracing=tracing, leaves=leaves)
         self.numbers = PushNumbers(self._worker.figures)
         self._looking: asyncio.Task[None] | None = None
 

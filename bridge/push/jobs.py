@@ -20,6 +20,14 @@ class Lane(NamedTuple):
     device: DeviceId
 
 
+class Waiting(NamedTuple):
+    """A lane in which something is due. `host` is empty where all devices of the service have the same."""
+
+    lane: Lane
+    service: str
+    host: str
+
+
 class JobKey(NamedTuple):
     """`seq` is that of the inbox update that the job was made with."""
 
@@ -58,7 +66,7 @@ class Job:
 class Taken:
     """A lane that this worker has until its lease ends, and what is due in it by seq.
 
-    `subscribed_ts` tells this subscription from an earlier or later one of the device; `failures` are tries that
+    `host` as in `Waiting`. `subscribed_ts` tells this subscription from an earlier or later one of the device; `failures` are tries that
     failed in a row.
     """
 
@@ -69,6 +77,7 @@ class Taken:
     subscribed_ts: int
     failures: int
     jobs: Sequence[Job]
+    host: str = ""
 
     @property
     def lane(self) -> Lane:
@@ -145,7 +154,8 @@ class Drop:
 class Result:
     """What came of a try. `not_before` and `failures` are the lane's from now on; `ended` its subscription's end.
 
-    `tries` is the number of this try, by which it is told from one that another worker made meanwhile.
+    `tries` is the number of this try, by which it is told from one that another worker made meanwhile. Without
+    `settles` it is in the lane as it was before.
     """
 
     key: JobKey
@@ -156,3 +166,4 @@ class Result:
     not_before: int = 0
     failures: int = 0
     ended: Ended | None = None
+    settles: bool = True

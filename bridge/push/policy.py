@@ -166,7 +166,7 @@ def result_of(start: Start, outcome: Outcome, now: int, random: Callable[[], flo
     tries = start.job.tries + 1
     match outcome:
         case Sent(answer):
-            return Result(key, since, tries, "sent", _line(answer))
+            return Result(key, since, tries, "sent", _line(answer), settles=start.taken.failures > 0)
         case Gone(reason):
             return Result(key, since, tries, "dead", _line(f"gone: {reason}"), ended="gone")
         case SubscribeAgain(reason):

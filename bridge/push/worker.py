@@ -12,14 +12,14 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from bridge.push.figures import PushFigures
-from bridge.push.jobs import Drop, JobKey, Known, Lane, Result, Start, Taken
+from bridge.push.jobs import Drop, JobKey, Known, Lane, Result, Start, Taken, Waiting
 from bridge.push.policy import MinuteOf, decide, result_of
 from bridge.push.ports import Gone, Outcome, PushService, Refused, Sent, SubscribeAgain, TryLater
 from bridge.push.zones import minute_of_day
@@ -39,6 +39,9 @@ SEND_S = 30.0
 LEASE_S = 60.0
 # Lanes in one transaction.
 STEP = 100
+# Of what waits so many rows are looked at, and taken from for so long.
+LOOK = 400
+LOOK_S = 2.0
 
 
 class JobStore(Protocol):
@@ -47,14 +50,16 @@ class JobStore(Protocol):
     Raises (each of them): errors.Unavailable.
     """
 
-    def waiting(self, now: int, limit: int, without: Collection[str]) -> list[tuple[Lane, str]]:
-        """Lanes, with their services, in which something is due and that nobody has; those that wait for longest
-        first, and none of the services in `without`. A lane may come several times.
+    def waiting(
+        self, now: int, limit: int, services: Collection[str], hosts: Collection[str]
+    ) -> list[Waiting]:
+        """Lanes in which something is due and that nobody has; those that wait for longest first, and none of these
+        services and hosts. A lane may come several times.
         """
         ...
 
     def take(self, lanes: Sequence[Lane], worker: str, now: int, until: int) -> list[Taken]:
-        """Lease those that nobody has meanwhile. What a worker before was sending in them is in doubt from now on."""
+        """Lease those in which something is due and that nobody has meanwhile. What a worker before was sending in them is in doubt from now on."""
         ...
 
     def known(self, taken: Sequence[Taken], now: int) -> dict[Lane, Known]: ...
@@ -78,10 +83,44 @@ class JobStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many tries are under way at once, in all and of one service."""
+    """How many tries are under way at once, in all, of one service, and at one host: a host that does not answer must
+    leave others of its service their share.
+    """
 
-    in_flight: int = 100
-    per_service: int = 50
+    in_flight: int = 200
+    per_service: int = 128
+    per_host: int = 64
+
+
+# Services and hosts.
+_Full = tuple[frozenset[str], frozenset[str]]
+
+
+class _Busy:
+    """What is under way, and whether there is room for more of its kind."""
+
+    def __init__(self, limits: Limits, under_way: Iterable[tuple[str, str]]) -> None:
+        self._limits = limits
+        self._services: Counter[str] = Counter()
+        self._hosts: Counter[str] = Counter()
+        for service, host in under_way:
+            self.add(service, host)
+
+    def add(self, service: str, host: str) -> None:
+        self._services[service] += 1
+        if host:
+            self._hosts[host] += 1
+
+    def has_room(self, service: str, host: str) -> bool:
+        return (
+            self._services[service] < self._limits.per_service and self._hosts[host] < self._limits.per_host
+        )
+
+    def full(self) -> _Full:
+        return (
+            frozenset(name for name, count in self._services.items() if count >= self._limits.per_service),
+            frozenset(name for name, count in self._hosts.items() if count >= self._limits.per_host),
+        )
 
 
 class Worker:
@@ -101,9 +140,11 @@ class Worker:
         lease_s: float = LEASE_S,
         send_s: float = SEND_S,
         tracing: Tracing = NO_TRACING,
+        leaves: Collection[str] = (),
     ) -> None:
         """`name` is this worker's alone, also among those of other processes. The services and the store stay the
-        caller's. `send_s` bounds a try and is less than `lease_s`.
+        caller's. `send_s` bounds a try and is less than `lease_s`. `leaves` are services whose jobs wait for another
+        worker; those of any other that is not among `services` are dead letters.
         """
         self._store = store
         self._services = services
@@ -116,8 +157,15 @@ class Worker:
         self._lease_ms = round(lease_s * 1000)
         self._send_s = send_s
         self._tracing = tracing
+        self._leaves = frozenset(leaves)
         self.figures = PushFigures()
-        self._sending: dict[asyncio.Task[None], str] = {}
+        self._sending: dict[asyncio.Task[None], tuple[str, str]] = {}
+        # Seen to wait, and not taken yet.
+        self._ahead: list[Waiting] = []
+        self._ahead_until = 0.0
+        # Where there was no room when nothing was found elsewhere.
+        self._dry: _Full | None = None
+        self._dry_until = 0.0
         self._results: list[Result] = []
         self._woken = asyncio.Event()
         self._stopping = False
@@ -150,6 +198,7 @@ class Worker:
 
     def wake(self) -> None:
         """Something may be due. From any thread, at any time."""
+        self._dry_until = 0.0
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed already
                 self._loop.call_soon_threadsafe(self._woken.set)
@@ -192,24 +241,49 @@ class Worker:
         room = min(STEP, self._limits.in_flight - len(self._sending))
         if room <= 0:
             return False
-        busy = Counter(self._sending.values())
-        full = [name for name, count in busy.items() if count >= self._limits.per_service]
-        waiting = await self._in_thread(lambda: self._store.waiting(self._now_ms(), 4 * room, full))
-        lanes = self._choose(waiting, busy, room)
+        busy = _Busy(self._limits, self._sending.values())
+        lanes = self._choose(busy, room)
+        looked = not lanes
+        if not lanes:
+            await self._look(busy)
+            lanes = self._choose(busy, room)
         if not lanes:
             return False
-        return await self._send_some(lanes)
+        if await self._send_some(lanes):
+            return True
+        # Others were there first.
+        self._ahead = []
+        return not looked
 
-    def _choose(self, waiting: Sequence[tuple[Lane, str]], busy: Counter[str], room: int) -> list[Lane]:
-        """As many of them as there is room for, each once."""
+    async def _look(self, busy: _Busy) -> None:
+        """For lanes for which there is room. Raises: Unavailable."""
+        full, now = busy.full(), time.monotonic()
+        if full == self._dry and now < self._dry_until:
+            return
+        services, hosts = full
+        self._ahead = await self._in_thread(
+            lambda: self._store.waiting(self._now_ms(), LOOK, services | self._leaves, hosts)
+        )
+        self._ahead_until = now + LOOK_S
+        if not self._ahead and (services or hosts):
+            # With room for others no more than before, there is nothing to be found by looking at once again.
+            self._dry, self._dry_until = full, now + self._poll_s
+
+    def _choose(self, busy: _Busy, room: int) -> list[Lane]:
+        """As many of those ahead as there is room for, each once; the others stay ahead."""
         chosen: dict[Lane, None] = {}
-        for lane, service in waiting:
-            if lane in chosen or busy[service] >= self._limits.per_service:
+        left: list[Waiting] = []
+        if time.monotonic() >= self._ahead_until:
+            self._ahead = []
+        for one in self._ahead:
+            if one.lane in chosen:
                 continue
-            if len(chosen) >= room:
-                break
-            chosen[lane] = None
-            busy[service] += 1
+            if len(chosen) < room and busy.has_room(one.service, one.host):
+                chosen[one.lane] = None
+                busy.add(one.service, one.host)
+            else:
+                left.append(one)
+        self._ahead = left
         return list(chosen)
 
     async def _send_some(self, lanes: Sequence[Lane]) -> bool:
@@ -217,10 +291,9 @@ class Worker:
         is over.
         """
         now = self._now_ms()
-        taken = await self._in_thread(lambda: self._store.take(lanes, self._name, now, now + self._lease_ms))
+        taken, known = await self._in_thread(lambda: self._take(lanes, now))
         if not taken:
             return False
-        known = await self._in_thread(lambda: self._store.known(taken, now))
         drops: list[Drop] = []
         starts: list[Start] = []
         idle: list[Lane] = []
@@ -241,6 +314,11 @@ class Worker:
                 self._begin(start, traces.get((start.job.conv or "", start.job.message_id or 0)))
         return True
 
+    def _take(self, lanes: Sequence[Lane], now: int) -> tuple[list[Taken], dict[Lane, Known]]:
+        """In the database's thread. Raises: Unavailable."""
+        taken = self._store.take(lanes, self._name, now, now + self._lease_ms)
+        return taken, self._store.known(taken, now) if taken else {}
+
     async def _traces(self, starts: Sequence[Start]) -> Mapping[tuple[str, int], Trace]:
         """Raises: Unavailable."""
         messages = {
@@ -256,7 +334,7 @@ class Worker:
         if self._loop is None:
             raise AssertionError("the worker was not started")
         task = self._loop.create_task(self._try(start, trace))
-        self._sending[task] = start.taken.subscription.service
+        self._sending[task] = start.taken.subscription.service, start.taken.host
         self.figures.in_flight = len(self._sending)
         task.add_done_callback(self._ended)
 

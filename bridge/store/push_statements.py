@@ -27,19 +27,24 @@ class PushStatements:
         one_job = f"{its_job} AND j.seq = {d.field(2, 'bigint')} AND j.kind = {d.field(3)}"
         # Which lanes are busy or wait is in the lane; of what is due before them there is never more than what they have.
         self.waiting = text(
-            "SELECT j.user_id, j.device_id, s.service FROM push_job AS j CROSS JOIN push_subscription AS s"
+            "SELECT j.user_id, j.device_id, s.service, s.host FROM push_job AS j CROSS JOIN push_subscription AS s"
             " WHERE j.due_ts <= :now AND s.user_id = j.user_id AND s.device_id = j.device_id"
             " AND s.ended IS NULL AND s.leased_until <= :now AND s.not_before <= :now"
-            f" AND NOT (s.service {d.among('without')}) ORDER BY j.due_ts LIMIT :limit"
+            f" AND NOT (s.service {d.among('services')}) AND NOT (s.host {d.among('hosts')})"
+            " ORDER BY j.due_ts LIMIT :limit"
         )
         self.lease = text(
             f"UPDATE push_subscription AS s SET leased_by = :worker, leased_until = :until FROM {d.each('keys')}"
             f" WHERE {one_lane} AND s.ended IS NULL AND s.leased_until <= :now AND s.not_before <= :now"
-            " RETURNING user_id, device_id, service, target, preview, lang, quiet, subscribed_ts, failures"
+            # Whoever saw the lane wait may have had that look some time ago.
+            " AND EXISTS (SELECT 1 FROM push_job AS j WHERE j.user_id = s.user_id"
+            " AND j.device_id = s.device_id AND j.due_ts <= :now)"
+            " RETURNING user_id, device_id, service, target, preview, lang, quiet, subscribed_ts, failures,"
+            " host"
         )
         self.due = text(
-            f"SELECT {_prefixed('j')} FROM {d.each('keys')} CROSS JOIN push_job AS j"
-            f" WHERE {its_job} AND j.state = 'queued' AND j.due_ts <= :now"
+            f"SELECT {_prefixed('j')}, j.state FROM {d.each('keys')} CROSS JOIN push_job AS j"
+            f" WHERE {its_job} AND j.due_ts <= :now"
             " ORDER BY j.user_id, j.device_id, j.seq LIMIT :limit"
         )
         # Whatever was being sent in a lane that is leased anew: its worker is gone.

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.exc import SQLAlchemyError
 
-from bridge.push.jobs import Drop, Job, JobKey, Known, Lane, Result, Start, Taken
+from bridge.push.jobs import Drop, Job, JobKey, Known, Lane, Result, Start, Taken, Waiting
 from bridge.push.ports import Subscription
 from bridge.store import dialect
 from bridge.store.dialect import rows
@@ -71,11 +71,21 @@ class PushStore:
 
     # -- bridge.push.worker.JobStore
 
-    def waiting(self, now: int, limit: int, without: Collection[str]) -> list[tuple[Lane, str]]:
-        asked = {"now": now, "limit": limit, "without": rows(sorted(without))}
+    def waiting(
+        self, now: int, limit: int, services: Collection[str], hosts: Collection[str]
+    ) -> list[Waiting]:
+        asked = {
+            "now": now,
+            "limit": limit,
+            "services": rows(sorted(services)),
+            "hosts": rows(sorted(hosts)),
+        }
         with answering(), self._reader.begin() as connection:
             found = connection.execute(self._sql.waiting, asked).all()
-        return [(Lane(UserId(user), DeviceId(device)), service) for user, device, service in found]
+        return [
+            Waiting(Lane(UserId(user), DeviceId(device)), service, host)
+            for user, device, service, host in found
+        ]
 
     def take(self, lanes: Sequence[Lane], worker: str, now: int, until: int) -> list[Taken]:
         asked = {"keys": rows(sorted(lanes)), "worker": worker, "now": now, "until": until}
@@ -83,13 +93,15 @@ class PushStore:
             leased = {(row[0], row[1]): row for row in connection.execute(self._sql.lease, asked)}
             if not leased:
                 return []
-            its = {"rows": rows(sorted(leased)), "now": now}
-            self._move(connection, self._sql.doubt, its)
-            its = {"keys": its["rows"], "now": now, "limit": JOBS_A_TURN}
+            its = {"keys": rows(sorted(leased)), "now": now, "limit": JOBS_A_TURN}
             due = connection.execute(self._sql.due, its).all()
+            doubtful = sorted({(row[0], row[1]) for row in due if row[-1] == "sending"})
+            if doubtful:
+                self._move(connection, self._sql.doubt, {"rows": rows(doubtful), "now": now})
         jobs: dict[tuple[str, str], list[Job]] = {key: [] for key in leased}
         for row in due:
-            jobs[row[0], row[1]].append(_job(row))
+            if row[-1] == "queued":
+                jobs[row[0], row[1]].append(_job(row))
         return [_taken(row, jobs[key]) for key, row in leased.items()]
 
     def known(self, taken: Sequence[Taken], now: int) -> dict[Lane, Known]:
@@ -144,8 +156,10 @@ class PushStore:
                     r.answer if r.ended else None,
                 )
                 for r in results
+                if r.settles
             )
-            connection.execute(sql.settle, {"rows": rows(settled)})
+            if settled:
+                connection.execute(sql.settle, {"rows": rows(settled)})
             ended = sorted(r.key.lane for r in results if r.ended is not None)
             if ended:
                 self._move(connection, sql.unsubscribe, {"rows": rows(ended), "now": now})
@@ -154,8 +168,10 @@ class PushStore:
 
     def _finish(self, connection: Connection, done: list[tuple[Any, ...]], now: int) -> None:
         sql = self._sql
-        connection.execute(sql.correct, {"rows": rows(done)})
         moved = self._move(connection, sql.finish, {"rows": rows(done), "now": now})
+        if len(moved) < len(done):
+            # What came after the lease is in the log by now.
+            connection.execute(sql.correct, {"rows": rows(done)})
         sent = [row for row in moved if row["state"] == "sent" and row["conv_id"] is not None]
         cleared = [
             (row["user_id"], row["device_id"], row["conv_id"], row["message_id"])
@@ -252,6 +268,7 @@ def _job(row: Any) -> Job:
         _service,
         answer,
         _ts,
+        _state,
     ) = row
     return Job(
         JobKey(UserId(user), DeviceId(device), seq, kind),
@@ -267,7 +284,7 @@ def _job(row: Any) -> Job:
 
 
 def _taken(row: Any, jobs: list[Job]) -> Taken:
-    user, device, service, target, preview, lang, quiet, subscribed, failures = row
+    user, device, service, target, preview, lang, quiet, subscribed, failures, host = row
     return Taken(
         Subscription(UserId(user), DeviceId(device), service, msgspec.json.decode(target)),
         preview,
@@ -276,4 +293,5 @@ def _taken(row: Any, jobs: list[Job]) -> Taken:
         subscribed,
         failures,
         jobs,
+        host,
     )

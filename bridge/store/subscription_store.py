@@ -27,10 +27,10 @@ class SubscriptionStatements:
         # A worker that has the lane keeps it until it has written down what it does there.
         self.subscribe = text(
             "INSERT INTO push_subscription"
-            " (user_id, device_id, service, target, preview, lang, quiet, subscribed_ts)"
-            f" SELECT {d.fields('text', 'text', 'text', 'text', 'text', 'text', 'text', 'bigint')}"
+            " (user_id, device_id, service, target, preview, lang, quiet, subscribed_ts, host)"
+            f" SELECT {d.fields('text', 'text', 'text', 'text', 'text', 'text', 'text', 'bigint', 'text')}"
             f" FROM {d.each('rows')} WHERE true ON CONFLICT (user_id, device_id) DO UPDATE SET"
-            " service = excluded.service, target = excluded.target, preview = excluded.preview,"
+            " service = excluded.service, target = excluded.target, host = excluded.host, preview = excluded.preview,"
             " lang = excluded.lang, quiet = excluded.quiet, subscribed_ts = excluded.subscribed_ts,"
             " ended = NULL, reason = NULL, told_ts = NULL, not_before = 0, failures = 0"
         )

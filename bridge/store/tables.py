@@ -400,6 +400,13 @@ push_subscription = Table(
     Column("leased_until", BigInteger, nullable=False, server_default="0"),
     Column("not_before", BigInteger, nullable=False, server_default="0", comment="after a failed try"),
     Column("failures", Integer, nullable=False, server_default="0", comment="in a row"),
+    Column(
+        "host",
+        String(300),
+        nullable=False,
+        server_default="",
+        comment="of its endpoint; empty: the service has one for all",
+    ),
     Index(None, "ended", sqlite_where=_UNTOLD, postgresql_where=_UNTOLD),
     sqlite_with_rowid=False,
 )

@@ -35,6 +35,7 @@ class FakeService:
         self.sent: list[tuple[Subscription, Notification]] = []
         self.answer: Callable[[Subscription, Notification], Outcome] = lambda _s, _n: Sent("201")
         self.hold: asyncio.Event | None = None
+        self.holds: Callable[[Subscription], bool] = lambda _s: True
         self.under_way = 0
         self.most = 0
         self.changed = asyncio.Event()
@@ -48,7 +49,7 @@ class FakeService:
         self.most = max(self.most, self.under_way)
         self.changed.set()
         try:
-            if self.hold is not None:
+            if self.hold is not None and self.holds(subscription):
                 await self.hold.wait()
             return self.answer(subscription, notification)
         finally:
@@ -84,7 +85,8 @@ class PushTalk(Talk):
             "chance": lambda: 1.0,
             "poll_s": 0.01,
         }
-        return Worker(self.store, {"fake": self.service}, **{**given, **how})
+        services = how.pop("services", {"fake": self.service})
+        return Worker(self.store, services, **{**given, **how})
 
     async def subscribe(self, user: str = "bob", device: str = "d", **fields: Any) -> None:
         asked = {"op": "push.set", "service": "fake", "token": f"{user}.{device}", **fields}

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
+from push_world import FakeService
 
 from bridge.push.policy import MAX_TRIES
 from bridge.push.ports import Gone, Refused, Sent, SubscribeAgain, TryLater
@@ -116,6 +117,58 @@ async def test_so_many_tries_are_under_way_and_no_more_in_all_and_of_one_service
     await worker.stop()
     assert push.service.most == 3
     assert worker.figures.sent["fake"] == 12
+
+
+async def test_a_host_that_never_answers_leaves_others_of_its_service_their_share(push):
+    for number in range(6):
+        push.add_device("bob", f"slow{number}")
+        push.add_device("bob", f"quick{number}")
+        await push.subscribe(device=f"slow{number}", endpoint=f"https://Slow.example:8443/{number}")
+        await push.subscribe(device=f"quick{number}", endpoint=f"https://quick.example/{number}")
+    await push.said("hi")
+    push.execute("UPDATE push_job SET due_ts = due_ts - 1 WHERE device_id LIKE 'slow%'")
+    push.service.hold = asyncio.Event()
+    push.service.holds = lambda to: to.device.startswith("slow")
+    worker = push.worker(limits=Limits(in_flight=10, per_service=4, per_host=2))
+    await worker.start()
+    await until(lambda: Counter(state for *_, state, _answer in push.jobs())["sent"] == 6)
+    assert push.service.under_way == 2
+    assert [to.device[:4] for to, _n in push.service.sent].count("slow") == 2
+    push.service.hold.set()
+    await until(lambda: not push.count_due())
+    await worker.stop()
+    assert push.service.most <= 4
+    assert len(push.service.sent) == 12
+
+
+async def test_services_without_addresses_of_their_own_share_no_host(push):
+    await many(push, 6)
+    push.service.hold = asyncio.Event()
+    worker = push.worker(limits=Limits(in_flight=10, per_service=4, per_host=2))
+    await worker.start()
+    await push.service.until(lambda: push.service.under_way == 4)
+    push.service.hold.set()
+    await worker.stop()
+
+
+async def test_a_worker_leaves_to_others_what_it_cannot_send(push):
+    push.add_device("bob", "small")
+    await push.subscribe(device="small")
+    await push.subscribe()
+    push.execute("UPDATE push_subscription SET service = 'mqtt' WHERE device_id = 'small'")
+    await push.said("hi")
+    apart = push.worker(leaves=["mqtt"])
+    await apart.start()
+    await until(lambda: [state for *_, state, _answer in push.jobs()].count("sent") == 1)
+    await apart.stop()
+    assert [state for *_, state, _answer in push.jobs()].count("queued") == 1
+    wakes = FakeService()
+    beside = push.worker(services={"fake": push.service, "mqtt": wakes})
+    await beside.start()
+    await until(lambda: not push.count_due())
+    await beside.stop()
+    assert [to.device for to, _n in wakes.sent] == ["small"]
+    assert [state for *_, state, _answer in push.jobs()] == ["sent", "sent"]
 
 
 async def test_retry_after_is_kept_to_exactly(push):
