@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from bridge.plan import InboxEntry, MessageRow, Plan
-from pabal.ids import UserId
+from pabal.ids import ConvId, UserId
 
 WAIT_S = 10.0
 TTL_S = 24 * 3600.0
@@ -59,6 +59,17 @@ def jobs(
                 waits[user] = reached(user)
             due = ts + times.wait_ms if waits[user] else ts
         yield user, seq, kind, entry.type, entry.conv_id, upto, due, ts + times.ttl_ms, device, first
+
+
+def taken_back(plan: Plan) -> list[tuple[str, int]]:
+    """Conversation and message, of what was recalled or has expired in large groups: no update says so in inboxes."""
+    return [
+        (row.conv_id, row.target)
+        for row in plan.group_messages
+        if row.type == "recalled"
+        and row.target is not None
+        and plan.conversations[ConvId(row.conv_id)].is_large
+    ]
 
 
 def _of_entry(entry: InboxEntry, row: MessageRow) -> tuple[str, int, int, str]:

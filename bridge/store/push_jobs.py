@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, Engine, text
 
 from bridge.plan import Plan
-from bridge.push.making import PushTimes, jobs
+from bridge.push.making import PushTimes, jobs, taken_back
 from bridge.store.dialect import Dialect, rows
 from bridge.store.subscription_store import SubscriptionStatements
 from pabal.ids import UserId
@@ -41,6 +41,22 @@ class PushJobs:
             # After a restored backup the same numbers come again.
             " ON CONFLICT (user_id, device_id, seq, kind) DO NOTHING"
         )
+        # What is taken back in a large group comes into nobody's inbox: its seq is that of what is shown.
+        self._clear = [
+            text(
+                "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts,"
+                " expires_ts, state, tries)"
+                " SELECT p.user_id, p.device_id, j.seq, 'clear', 'recalled', p.conv_id, p.message_id, :now, :now,"
+                f" :expires, 'queued', 0 FROM {d.each('rows')} CROSS JOIN push_shown AS p"
+                f" CROSS JOIN push_subscription AS s CROSS JOIN {table} AS j"
+                f" WHERE p.conv_id = {d.field(0)} AND p.message_id = {d.field(1, 'bigint')}"
+                " AND s.user_id = p.user_id AND s.device_id = p.device_id AND s.ended IS NULL"
+                " AND j.user_id = p.user_id AND j.device_id = p.device_id AND j.kind = 'message'"
+                " AND j.conv_id = p.conv_id AND j.message_id = p.message_id"
+                " ON CONFLICT (user_id, device_id, seq, kind) DO NOTHING"
+            )
+            for table in ("push_log", "push_job")
+        ]
 
     def load(self, engine: Engine) -> None:
         """Before the first batch. Raises: sqlalchemy.exc.SQLAlchemyError."""
@@ -51,9 +67,13 @@ class PushJobs:
         """`seqs` are those of `plan.inbox`. Returns whether any job may have been made."""
         pushed = self._pushed
         pushed.update(user for (user, _device), row in plan.push.subscriptions.items() if row is not None)
-        if not pushed or not seqs:
+        if not pushed:
             return False
         made = list(jobs(plan, seqs, ts, pushed=pushed, times=self._times, reached=self._reached))
         if made:
             connection.execute(self._insert, {"rows": rows(made), "now": ts})
-        return bool(made)
+        back = taken_back(plan)
+        for statement in self._clear if back else ():
+            asked = {"rows": rows(back), "now": ts, "expires": ts + self._times.ttl_ms}
+            connection.execute(statement, asked)
+        return bool(made or back)

@@ -464,6 +464,7 @@ push_shown = Table(
     Column("device_id", _device, primary_key=True),
     Column("conv_id", _conv, primary_key=True),
     Column("message_id", BigInteger, nullable=False, comment="the newest that may be seen there now"),
+    Index(None, "conv_id", "message_id"),
     sqlite_with_rowid=False,
 )
 

@@ -1,4 +1,6 @@
-"""Where the service of a push subscription is, so that a host that is slow keeps back its own devices alone."""
+"""Where the service of a push subscription is, so that a host that is slow keeps back its own devices alone; and who is
+shown what of a large group, by conversation.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,8 +22,10 @@ def upgrade() -> None:
                 comment="of its endpoint; empty: the service has one for all",
             )
         )
+    op.create_index(op.f("ix_push_shown_conv_id_message_id"), "push_shown", ["conv_id", "message_id"])
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_push_shown_conv_id_message_id"), "push_shown")
     with op.batch_alter_table("push_subscription") as table:
         table.drop_column("host")

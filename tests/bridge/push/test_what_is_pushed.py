@@ -1,5 +1,7 @@
 """From a message to what a push service is given: who is told, when, what, and who is not."""
 
+import asyncio
+
 import pytest
 
 from bridge.push.ports import Sent
@@ -248,6 +250,48 @@ async def test_what_is_recalled_before_it_is_pushed_is_not_and_afterwards_is_cle
     await push.ok("alice", {"op": "recall", "conv": DIRECT, "target": shown})
     (cleared,) = await push.pushed()
     assert (cleared.kind, cleared.message_id) == ("clear", shown)
+
+
+async def test_what_is_recalled_in_a_large_group_is_cleared_where_it_is_shown(push):
+    await push.subscribe()
+    await push.subscribe("carol")
+    conv = await push.group("bob", "carol")
+    shown = await push.said("@bob look", conv, mentions=["bob"])
+    (told,) = await push.pushed()
+    await push.ok("alice", {"op": "recall", "conv": conv, "target": shown})
+    (cleared,) = await push.pushed()
+    assert (cleared.kind, cleared.conv, cleared.message_id, cleared.title) == ("clear", conv, shown, None)
+    assert cleared.collapse == told.collapse
+    assert [(kind, state) for kind, _id, state, _answer in push.jobs()] == [
+        ("clear", "sent"),
+        ("message", "sent"),
+    ]
+    assert push.jobs("carol") == []
+
+
+async def test_in_a_large_group_nothing_is_cleared_by_what_is_not_shown_any_more(push):
+    await push.subscribe()
+    conv = await push.group("bob", "carol")
+    older = await push.said("@bob look", conv, mentions=["bob"])
+    await push.pushed()
+    await push.said("@bob again", conv, mentions=["bob"])
+    await push.pushed()
+    await push.ok("alice", {"op": "recall", "conv": conv, "target": older})
+    assert await push.pushed() == []
+
+
+async def test_what_is_recalled_in_a_large_group_while_it_is_on_its_way_is_cleared(push):
+    await push.subscribe()
+    conv = await push.group("bob", "carol")
+    said = await push.said("@bob look", conv, mentions=["bob"])
+    push.service.hold = asyncio.Event()
+    worker = push.worker()
+    await worker.start()
+    await push.service.until(lambda: push.service.under_way == 1)
+    await push.ok("alice", {"op": "recall", "conv": conv, "target": said})
+    push.service.hold.set()
+    await worker.stop()
+    assert [(one.kind, one.message_id) for one in await push.pushed()] == [("clear", said)]
 
 
 async def test_edits_and_reactions_are_not_pushed(push):
