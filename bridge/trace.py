@@ -114,7 +114,7 @@ def _message(snapshot: Snapshot, conv: ConvId, message_id: int) -> StoredMessage
 
 def _trace(snapshot: Snapshot, message: StoredMessage, viewer: UserId | None) -> Trace:
     conv, message_id = ConvId(message.conv_id), message.message_id
-    copies = snapshot.traces.copies(conv, message_id)
+    copies = snapshot.traces.copies(conv, message_id, message.ts)
     users = [copy.user for copy in copies]
     acked: dict[UserId, list[Acked]] = {}
     for one in snapshot.traces.acknowledged(users):

@@ -11,6 +11,8 @@ from pabal.ids import ConvId, DeviceId, UserId
 
 # Of a large group as many are shown.
 MAX_RECIPIENTS = 1_000
+# An inbox is in the order of its commits, and so in that of their times, but for clocks that were put back.
+MAX_STEP_BACK_MS = 600_000
 
 _PUSH = "j.user_id, j.device_id, j.kind, j.state, j.service, j.tries, j.answer, j.created_ts, j.due_ts, j.sending_ts"
 
@@ -48,10 +50,12 @@ class PushRow(NamedTuple):
 
 class TraceStatements:
     def __init__(self, d: Dialect) -> None:
-        # A copy points at its entry and has no data of its own; an inbox is looked through for it.
+        # A copy points at its entry and has no data of its own. An inbox is looked through for it from its end, and no
+        # further than to what came before the entry: of what is new, that is all but nothing of a long inbox.
+        its_copy = "i.conv_id = m.conv_id AND i.message_id = :message_id AND i.data IS NULL"
         self.copies = text(
-            "SELECT m.user_id, (SELECT i.seq FROM inbox AS i WHERE i.user_id = m.user_id AND i.conv_id = m.conv_id"
-            " AND i.message_id = :message_id AND i.data IS NULL ORDER BY i.seq LIMIT 1),"
+            f"SELECT m.user_id, (SELECT CASE WHEN {its_copy} THEN i.seq END FROM inbox AS i"
+            f" WHERE i.user_id = m.user_id AND ({its_copy} OR i.ts < :before) ORDER BY i.seq DESC LIMIT 1),"
             f" {d.greatest}(m.delivered_upto, m.read_upto), m.read_upto FROM member AS m"
             " WHERE m.conv_id = :conv AND m.from_id <= :message_id"
             " AND (m.to_id IS NULL OR m.to_id >= :message_id) ORDER BY m.user_id LIMIT :limit"
@@ -75,9 +79,10 @@ class TraceQueries:
         self._connection = connection
         self._sql = sql
 
-    def copies(self, conv: ConvId, message_id: int) -> list[Copy]:
-        """Of those who were members then, by name."""
-        asked = {"conv": conv, "message_id": message_id, "limit": MAX_RECIPIENTS}
+    def copies(self, conv: ConvId, message_id: int, ts: int) -> list[Copy]:
+        """Of those who were members then, by name. `ts` is when the entry was committed."""
+        before = ts - MAX_STEP_BACK_MS
+        asked = {"conv": conv, "message_id": message_id, "before": before, "limit": MAX_RECIPIENTS}
         return [
             Copy(UserId(user), seq, delivered, read)
             for user, seq, delivered, read in self._connection.execute(self._sql.copies, asked)

@@ -1,9 +1,15 @@
 """One message's way, as who runs the server sees it and as who wrote it does."""
 
+from collections import Counter
+
 import msgspec
 import pytest
+from sqlalchemy import event
 
 from bridge.push.ports import Refused
+from bridge.store.engine import open_engine
+from bridge.store.read_store import ReadStore
+from bridge.trace import TraceReads
 from pabal.errors import Forbidden, NotAMember, NotFound
 from pabal.ids import ConvId, UserId
 
@@ -164,3 +170,41 @@ async def test_whoever_is_not_in_a_group_is_not_told(push):
         own(push, CAROL, conv, 1)
     with pytest.raises(NotFound):
         whole(push, conv, 2)
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_a_long_inbox_is_not_read_through_for_what_is_new(push):
+    push.execute(
+        "WITH RECURSIVE old(seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM old WHERE seq < 2000)"
+        " INSERT INTO inbox (user_id, seq, type, ts) SELECT 'bob', seq, 'message', 0 FROM old"
+    )
+    push.execute("INSERT INTO inbox_head (user_id, head) VALUES ('bob', 2000)")
+    await push.said("hi", "alice~carol")
+    await push.said("hi")
+    steps = Counter()
+
+    def counted(connection, _record):
+        connection.set_progress_handler(lambda: steps.update([conv]), 1)
+
+    engine = open_engine(str(push.engine.url), read_only=True)
+    event.listen(engine, "connect", counted)
+    for conv in ("alice~carol", DIRECT):
+        trace = TraceReads(ReadStore(engine)).whole(ConvId(conv), 1)
+        assert all(one.seq for one in trace.recipients)
+    engine.dispose()
+    assert steps[DIRECT] < 2 * steps["alice~carol"]
+
+
+async def test_a_copy_is_found_also_where_the_clock_was_put_back_after_it(push):
+    await push.said("hi")
+    push.clock.now -= 599_000
+    await push.said("ho")
+    assert [one["seq"] for one in whole(push, DIRECT, 1)["recipients"]] == [1, 1]
+
+
+async def test_a_copy_that_is_kept_no_longer_has_no_seq(push):
+    conv = await push.group("bob")
+    await push.said("hi", conv)
+    push.execute("DELETE FROM inbox WHERE user_id = 'bob' AND conv_id = :conv", conv=conv)
+    seqs = {one["user"]: one.get("seq") for one in whole(push, conv, 2)["recipients"]}
+    assert (seqs["bob"], seqs["alice"] is None) == (None, False)
