@@ -95,7 +95,7 @@ class Apns:
 
 
 def _is_alert(notification: Notification) -> bool:
-    return notification.kind == "message" and bool(notification.title or notification.body)
+    return notification.kind in {"message", "contact"} and bool(notification.title or notification.body)
 
 
 def _payload(notification: Notification) -> bytes:

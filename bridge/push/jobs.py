@@ -11,6 +11,8 @@ from pabal.push import Lang, Preview, QuietHours
 
 JobKind = Literal["message", "clear"]
 Ended = Literal["gone", "again"]
+# The type of the update, and the kind of what is `Said`, where somebody asks to be a contact.
+ASKS = "contact"
 
 
 class Lane(NamedTuple):
@@ -54,6 +56,11 @@ class Job:
     expires_ts: int
     tries: int = 0
     answer: str | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Somebody asks to be a contact; `conv` is that of the two, and there is no message."""
+        return self.type == ASKS
 
     @property
     def push_id(self) -> str:

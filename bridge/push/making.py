@@ -3,7 +3,11 @@
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from bridge.plan import InboxEntry, MessageRow, Plan
+from pabal import ids
+from pabal import messages as m
 from pabal.ids import ConvId, UserId
 
 WAIT_S = 10.0
@@ -21,8 +25,9 @@ class PushTimes:
 
 
 # The columns of `bridge.store.push_jobs`: user, seq, kind, type, conversation, message_id, due, expires, the
-# device that needs none, and for a `clear` from which message on it takes anything away.
-JobRow = tuple[str, int, str, str, str, int, int, int, str, int]
+# device that needs none, and for a `clear` from which message on it takes anything away. Somebody who asks to be a
+# contact does so in the conversation of the two, with no message in it.
+JobRow = tuple[str, int, str, str, str, int | None, int, int, str, int]
 
 
 def jobs(
@@ -41,15 +46,20 @@ def jobs(
     waits: dict[UserId, bool] = {}
     for entry, seq in zip(plan.inbox, seqs, strict=True):
         user = entry.user
-        if user not in pushed or entry.conv_id is None or entry.message_id is None:
+        if user not in pushed:
             continue
-        if entry.type == "read":
+        conv = entry.conv_id
+        if conv is None or entry.message_id is None:
+            if (asks := _who_asks(entry)) is None:
+                continue
+            conv, kind, upto, first, device = ids.direct(user, asks), "message", None, 1, ""
+        elif entry.type == "read":
             kind, upto, first, device = "clear", entry.message_id, 1, entry.device or ""
         elif entry.type in {"message", "mention", "recalled"}:
             if not entries:
                 rows = (*plan.direct_messages, *plan.group_messages)
                 entries = {(row.conv_id, row.message_id): row for row in rows}
-            row = entries[entry.conv_id, entry.message_id]
+            row = entries[conv, entry.message_id]
             kind, upto, first, device = _of_entry(entry, row)
         else:
             continue
@@ -58,7 +68,7 @@ def jobs(
             if user not in waits:
                 waits[user] = reached(user)
             due = ts + times.wait_ms if waits[user] else ts
-        yield user, seq, kind, entry.type, entry.conv_id, upto, due, ts + times.ttl_ms, device, first
+        yield user, seq, kind, entry.type, conv, upto, due, ts + times.ttl_ms, device, first
 
 
 def taken_back(plan: Plan) -> list[tuple[str, int]]:
@@ -70,6 +80,14 @@ def taken_back(plan: Plan) -> list[tuple[str, int]]:
         and row.target is not None
         and plan.conversations[ConvId(row.conv_id)].is_large
     ]
+
+
+def _who_asks(entry: InboxEntry) -> UserId | None:
+    """To be a contact; None where nobody does."""
+    if entry.type != "contact" or entry.data is None:
+        return None
+    update = msgspec.json.decode(entry.data, type=m.ContactUpdate)
+    return UserId(update.user) if update.action == "received" else None
 
 
 def _of_entry(entry: InboxEntry, row: MessageRow) -> tuple[str, int, int, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from bridge.push import words
-from bridge.push.jobs import Drop, Job, Known, Place, Result, Said, Start, Taken
+from bridge.push.jobs import ASKS, Drop, Job, Known, Place, Result, Said, Start, Taken
 from bridge.push.ports import Gone, Notification, Outcome, Refused, Sent, SubscribeAgain, TryLater
 from pabal import ids
 from pabal.ids import ConvId, UserId
@@ -32,20 +32,21 @@ def decide(taken: Taken, known: Known, now: int, minute_of: MinuteOf) -> tuple[l
     neither waits for the next turn. Several of one conversation collapse into the newest.
     """
     drops: list[Drop] = []
-    newest: dict[ConvId | None, Job] = {}
+    newest: dict[tuple[ConvId | None, bool], Job] = {}
     for job in taken.jobs:
         drop = _drop(taken, known, job, now, minute_of)
         if drop is not None:
             drops.append(drop)
             continue
-        older = newest.get(job.conv)
+        about = job.conv, job.asks
+        older = newest.get(about)
         if older is not None and job.key.kind == "clear" and older.key.kind == "message":
             # What it would take away, the message takes the place of.
             drops.append(Drop(job.key, "collapsed"))
             continue
         if older is not None:
-            drops.append(Drop(newest.pop(job.conv).key, "collapsed"))
-        newest[job.conv] = job
+            drops.append(Drop(newest.pop(about).key, "collapsed"))
+        newest[about] = job
     for job in newest.values():
         return drops, Start(taken, job, notification(taken, known, job, now))
     return drops, None
@@ -77,11 +78,11 @@ def _why_not(  # noqa: PLR0911 -- one line for each reason
     place, said = _place(known, job), _said(known, job)
     if known.acked >= job.key.seq:
         return "acknowledged"
-    if not place.is_member:
+    if not place.is_member and not job.asks:
         return "left"
     if said is None or said.is_gone or said.is_hidden:
-        return "taken back"
-    if (job.message_id or 0) <= place.read_upto:
+        return "answered" if job.asks else "taken back"
+    if (job.message_id or 0) <= place.read_upto and not job.asks:
         return "read"
     if said.is_apart:
         return "blocked"
@@ -117,19 +118,19 @@ def notification(taken: Taken, known: Known, job: Job, now: int) -> Notification
     title, body, urgent, expires = None, None, False, job.expires_ts
     if job.key.kind == "message" and said is not None and job.conv is not None:
         mentioned = _is_mentioned(taken.subscription.user, job, said)
-        urgent = mentioned or ids.is_direct(job.conv)
+        urgent = mentioned or (ids.is_direct(job.conv) and not job.asks)
         title, body = _shown(taken, job.conv, place, said, mentioned=mentioned)
         if said.expires_ts is not None:
             expires = min(expires, said.expires_ts)
     return Notification(
         push_id=job.push_id,
-        kind=job.key.kind,
+        kind="contact" if job.asks else job.key.kind,
         seq=job.key.seq,
         conv=job.conv,
         message_id=job.message_id,
         title=title,
         body=body,
-        collapse=collapse_id(job.conv),
+        collapse=collapse_id(job.conv, asks=job.asks),
         badge=known.badge,
         ttl_s=max(1, (expires - now) // 1000),
         urgent=urgent,
@@ -143,6 +144,8 @@ def _shown(
     preview, lang = taken.preview, taken.lang
     if preview == "none":
         return None, None
+    if said.kind == ASKS:
+        return said.sender_name, words.asks(lang, said.text if preview == "full" else None)
     if preview == "sender":
         return said.sender_name, words.sent_something(lang)
     text = words.content(lang, said.kind, said.text)
@@ -151,9 +154,11 @@ def _shown(
     return place.name or said.sender_name, words.in_group(lang, said.sender_name, text, mentioned=mentioned)
 
 
-def collapse_id(conv: ConvId | None) -> str:
-    """The same for all of a conversation; tells nothing of who is in it."""
-    digest = blake2b((conv or "").encode(), digest_size=18, person=b"pabal collapse").digest()
+def collapse_id(conv: ConvId | None, *, asks: bool = False) -> str:
+    """The same for all of a conversation, and another one for asking to be a contact; tells nothing of who is in it."""
+    digest = blake2b(
+        f"{conv or ''}{' asks' if asks else ''}".encode(), digest_size=18, person=b"pabal collapse"
+    ).digest()
     return urlsafe_b64encode(digest).decode()
 
 

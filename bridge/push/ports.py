@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 from pabal.ids import ConvId, DeviceId, UserId
 
 # message: something is new. clear: what was shown of that conversation has been read elsewhere, take it away
-# silently. wake: nothing but a reason to sync.
-Kind = Literal["message", "clear", "wake"]
+# silently. contact: somebody asks to be one. wake: nothing but a reason to sync.
+Kind = Literal["message", "clear", "contact", "wake"]
 
 
 @dataclass(frozen=True, slots=True)

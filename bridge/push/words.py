@@ -10,13 +10,15 @@ from pabal.push import Lang
 @dataclass(frozen=True, slots=True)
 class _Words:
     """`kinds` are for messages that are no text, `any` for all others that have none; `mentioned` and `said` take the
-    sender's name and what was said.
+    sender's name and what was said, `asks_saying` what a request to be a contact says.
     """
 
     any: str
     kinds: Mapping[str, str]
     mentioned: str
     said: str
+    asks: str
+    asks_saying: str
 
 
 _KOREAN: Final = _Words(
@@ -35,6 +37,8 @@ _KOREAN: Final = _Words(
     },
     mentioned="{name}님이 회원님을 언급했습니다: {text}",
     said="{name}: {text}",
+    asks="연락처 요청을 보냈습니다",
+    asks_saying="연락처 요청: {text}",
 )
 _ENGLISH: Final = _Words(
     any="sent a message",
@@ -52,6 +56,8 @@ _ENGLISH: Final = _Words(
     },
     mentioned="{name} mentioned you: {text}",
     said="{name}: {text}",
+    asks="asks to be your contact",
+    asks_saying="asks to be your contact: {text}",
 )
 _WORDS: Final[dict[Lang, _Words]] = {"ko": _KOREAN, "en": _ENGLISH}
 # More than any service takes; what is beyond it need not be carried along.
@@ -68,6 +74,12 @@ def content(lang: Lang, kind: str, text: str | None) -> str:
 def sent_something(lang: Lang) -> str:
     """That there is a message, and nothing of what it says."""
     return _WORDS[lang].any
+
+
+def asks(lang: Lang, text: str | None) -> str:
+    """That somebody asks to be a contact, with the words of the request if there are any to be shown."""
+    said, words = " ".join((text or "").split())[:MAX_TEXT], _WORDS[lang]
+    return words.asks_saying.replace("{text}", said, 1) if said else words.asks
 
 
 def in_group(lang: Lang, name: str, text: str, *, mentioned: bool) -> str:

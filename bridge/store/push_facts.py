@@ -8,13 +8,13 @@ import msgspec
 from sqlalchemy import Connection, Engine, text
 
 from bridge.plan import Extra
-from bridge.push.jobs import Known, Lane, Place, Said, Taken
+from bridge.push.jobs import ASKS, Job, Known, Lane, Place, Said, Taken
 from bridge.store import dialect
 from bridge.store.dialect import Dialect, rows
 from bridge.store.read_statements import ReadStatements
 from bridge.store.read_store import Snapshot
 from bridge.updates import StoredMessage
-from pabal.ids import ConvId, DeviceId, UserId
+from pabal.ids import ConvId, DeviceId, UserId, members_of
 from pabal.push import QuietHours
 
 _ALL = ""
@@ -57,6 +57,10 @@ class _Statements:
             f" WHERE mine.user_id = {d.field(0)} AND mine.to_id IS NULL AND theirs.to_id IS NULL"
             f" AND c.kind = 'group' AND c.mode = 'small') FROM {d.each('keys')}"
         )
+        self.asked = text(
+            f"SELECT c.user_id, c.other_id, c.text FROM {d.each('keys')} CROSS JOIN contact AS c"
+            f" WHERE c.user_id = {d.field(0)} AND c.other_id = {d.field(1)} AND c.state = 'received'"
+        )
         self.badges = text(
             "SELECT m.user_id, sum(c.ordinal - m.read_ordinal) FROM member AS m CROSS JOIN conversation AS c"
             f" WHERE m.user_id {d.among('keys')} AND m.to_id IS NULL AND c.conv_id = m.conv_id"
@@ -97,24 +101,24 @@ class _Look:
     def known(self, taken: Sequence[Taken]) -> dict[Lane, Known]:
         users = sorted({one.lane.user for one in taken})
         jobs = [job for one in taken for job in one.jobs if job.conv is not None]
-        messages = self._snapshot.messages(
-            {(job.conv, job.message_id or 0) for job in jobs if job.conv and job.key.kind == "message"}
-        )
+        told = {
+            (job.key.user, job.conv, job.message_id)
+            for job in jobs
+            if job.conv and job.message_id is not None and job.key.kind == "message"
+        }
+        messages = self._snapshot.messages({(conv, message_id) for _user, conv, message_id in told})
         named = {
             (job.key.user, UserId(row.sender)) for job in jobs if (row := _of(messages, job)) is not None
         }
+        asking = {(job.key.user, _other(job)) for job in jobs if job.asks}
+        named |= asking
         people = sorted({*users, *(sender for _user, sender in named)})
         names = {user: name for user, name in self._each(self._sql.accounts, people)}  # noqa: C416 -- a result has keys()
         apart, knows = self._pairs(named)
         hidden = {
-            (user, conv, message_id)
-            for user, conv, message_id in self._each(
-                self._sql.hidden,
-                sorted(
-                    {(job.key.user, job.conv, job.message_id) for job in jobs if job.key.kind == "message"}
-                ),
-            )
+            (user, conv, message_id) for user, conv, message_id in self._each(self._sql.hidden, sorted(told))
         }
+        asked = {(user, other): text for user, other, text in self._each(self._sql.asked, sorted(asking))}
         places, quiet = self._places(taken)
         cursors: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for user, device, cursor in self._each(self._sql.devices, users):
@@ -125,6 +129,11 @@ class _Look:
             lane = one.lane
             said = {}
             for job in one.jobs:
+                if job.conv and job.asks and (pair := (lane.user, _other(job))) in asked:
+                    # Whoever asks shows a name by it.
+                    said[job.conv, 0] = Said(
+                        pair[1], names.get(pair[1]) or pair[1], ASKS, asked[pair], is_apart=pair in apart
+                    )
                 row = _of(messages, job)
                 if row is None or job.conv is None:
                     continue
@@ -194,7 +203,12 @@ class _Look:
         return {user: max(0, count) for user, count in badges.items()}
 
 
-def _of(messages: dict[tuple[str, int], StoredMessage], job: Any) -> StoredMessage | None:
+def _other(job: Job) -> UserId:
+    """Who is not the user, in the conversation of the two."""
+    return next(one for one in members_of(job.conv or ConvId("")) if one != job.key.user)
+
+
+def _of(messages: dict[tuple[str, int], StoredMessage], job: Job) -> StoredMessage | None:
     if job.conv is None or job.key.kind != "message":
         return None
     row = messages.get((job.conv, job.message_id or 0))

@@ -128,7 +128,7 @@ class PushStore:
                 shown = sorted(
                     (job.key.user, job.key.device, job.conv, job.message_id)
                     for job in (start.job for start in starts)
-                    if job.key in may and job.key.kind == "message" and job.conv is not None
+                    if job.key in may and job.key.kind == "message" and job.message_id is not None
                 )
                 if shown:
                     # From here on it may be seen there, whatever becomes of this try.
@@ -172,7 +172,7 @@ class PushStore:
         if len(moved) < len(done):
             # What came after the lease is in the log by now.
             connection.execute(sql.correct, {"rows": rows(done)})
-        sent = [row for row in moved if row["state"] == "sent" and row["conv_id"] is not None]
+        sent = [row for row in moved if row["state"] == "sent" and row["message_id"] is not None]
         cleared = [
             (row["user_id"], row["device_id"], row["conv_id"], row["message_id"])
             for row in sent
