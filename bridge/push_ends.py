@@ -5,18 +5,16 @@ subscription, and here the committing process looks for it.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 
 from bridge.commands import Command
+from bridge.outage import Outage
 from bridge.push_commands import EndPush
 from bridge.store.failures import answering
 from bridge.store.push_queries import EndedSubscription
 from bridge.store.read_store import ReadStore
 from pabal.errors import Unavailable
-
-logger = logging.getLogger("pabal.bridge")
 
 POLL_S = 0.5
 AGAIN_S = 2.0
@@ -38,7 +36,9 @@ class PushEnds:
         self._readers = readers
         self._poll_s = poll_s
         self._task: asyncio.Task[None] | None = None
-        self._complained = False
+        self._outage = Outage(
+            "ends of push subscriptions cannot be told", "ends of push subscriptions are told again"
+        )
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -55,12 +55,10 @@ class PushEnds:
                 found = await loop.run_in_executor(self._readers, self._untold)
                 await asyncio.gather(*(self._commit(_command(one)) for one in found))
             except Unavailable as error:
-                if not self._complained:
-                    logger.warning("ends of push subscriptions cannot be told: %s; trying again", error)
-                self._complained = True
+                self._outage.goes_on(error)
                 await asyncio.sleep(AGAIN_S)
             else:
-                self._complained = False
+                self._outage.ends()
                 await asyncio.sleep(self._poll_s)
 
     def _untold(self) -> list[EndedSubscription]:

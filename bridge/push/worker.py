@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from bridge.outage import Outage
 from bridge.push.figures import PushFigures
 from bridge.push.jobs import Drop, JobKey, Known, Lane, Result, Start, Taken, Waiting
 from bridge.push.policy import MinuteOf, decide, result_of
@@ -169,7 +170,7 @@ class Worker:
         self._results: list[Result] = []
         self._woken = asyncio.Event()
         self._stopping = False
-        self._complained = False
+        self._outage = Outage("pushes wait for the database", "pushes go on", logger)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread: ThreadPoolExecutor | None = None
@@ -212,13 +213,13 @@ class Worker:
                 if await self._turn():
                     pause_s = 0.0
             except Unavailable as error:
-                self._complain(error)
+                self._outage.goes_on(error)
                 pause_s = AGAIN_S
             except Exception:
                 logger.exception("a turn of the push worker failed")
                 pause_s = AGAIN_S
             else:
-                self._recover()
+                self._outage.ends()
             if self._stopping and not self._sending and not self._results:
                 return
             await self._pause(pause_s)
@@ -407,14 +408,3 @@ class Worker:
         if self._loop is None or self._thread is None:
             raise AssertionError("the worker was not started")
         return await self._loop.run_in_executor(self._thread, call)
-
-    def _complain(self, error: Unavailable) -> None:
-        """Once: while the database is away it is asked every second."""
-        if not self._complained:
-            logger.warning("pushes wait for the database: %s; trying again", error)
-        self._complained = True
-
-    def _recover(self) -> None:
-        if self._complained:
-            logger.warning("pushes go on")
-        self._complained = False

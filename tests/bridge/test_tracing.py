@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from bridge_fakes import FakeBroker, FakeTicket
 from bridge_harness import Harness
+from kept_spans import Kept
 
 from bridge.build import Bridge
 from bridge.ports import Source
@@ -17,19 +18,6 @@ from pabal.trace import Trace
 TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
 DOWN = "pabal/v1/down/alice/d"
 SEND = {"id": "1", "to": "bob", "text": "hi"}
-
-
-class Kept:
-    """A recorder that keeps what it is told."""
-
-    def __init__(self):
-        self.spans = []
-
-    def record(self, span):
-        self.spans.append(span)
-
-    def named(self, name):
-        return [span for span in self.spans if span.name == name]
 
 
 @pytest.fixture

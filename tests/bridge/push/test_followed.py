@@ -3,6 +3,7 @@
 import pytest
 from bridge_fakes import FakeBroker
 from bridge_harness import Harness
+from kept_spans import Kept
 from message_talk import Clock
 from push_world import AnyTargets, PushTalk
 
@@ -14,17 +15,6 @@ from bridge.tracing import Tracing, current
 from pabal.trace import Trace
 
 TRACE = Trace("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
-
-
-class Kept:
-    def __init__(self):
-        self.spans = []
-
-    def record(self, span):
-        self.spans.append(span)
-
-    def named(self, name):
-        return [span for span in self.spans if span.name == name]
 
 
 @pytest.fixture

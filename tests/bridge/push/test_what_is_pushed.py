@@ -336,7 +336,7 @@ async def test_a_request_to_be_a_contact_and_a_message_do_not_take_each_others_p
     [
         ("alice", {"op": "contact.remove", "user": "bob"}, "answered"),
         ("bob", {"op": "contact.accept", "user": "alice"}, "answered"),
-        ("bob", {"op": "", "user": "alice"}, "answered"),
+        ("bob", {"op": "block.add", "user": "alice"}, "answered"),
         ("bob", {"op": "quiet.set", "hours": SEOUL_NOW}, "quiet"),
         ("bob", {"op": "ack", "seq": 1}, "acknowledged"),
     ],
