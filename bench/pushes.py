@@ -23,7 +23,7 @@ from bridge.store.tables import push_subscription
 from push.fields import encoded
 
 _AT_ONCE = 1000
-# A worker that was killed has its leases for a minute.
+# A worker that was killed has its leases for a while.
 _PATIENCE_S = 600
 
 

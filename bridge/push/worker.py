@@ -35,9 +35,10 @@ logger = logging.getLogger("pabal.push")
 POLL_S = 0.25
 # While the database does not answer.
 AGAIN_S = 1.0
-# A service bounds its own tries; whatever it does, a lease outlives this.
+# A service bounds its own tries; whatever it does, this is the end of them.
 SEND_S = 30.0
-LEASE_S = 60.0
+# What a worker that died had waits for so long. One that lives renews its leases after a third of it.
+LEASE_S = 20.0
 # Lanes in one transaction.
 STEP = 100
 # Of what waits so many rows are looked at, and taken from for so long.
@@ -77,6 +78,10 @@ class JobStore(Protocol):
         """
         ...
 
+    def renew(self, lanes: Sequence[Lane], worker: str, now: int, until: int) -> None:
+        """Lengthen the leases of this worker that are not over yet."""
+        ...
+
     def finish(self, worker: str, results: Sequence[Result], now: int) -> None:
         """Write down what came of tries, and give their lanes back."""
         ...
@@ -97,15 +102,25 @@ class Limits:
 _Full = tuple[frozenset[str], frozenset[str]]
 
 
+@dataclass(slots=True)
+class _Try:
+    """One that is under way."""
+
+    lane: Lane
+    service: str
+    host: str
+    leased_until: int
+
+
 class _Busy:
     """What is under way, and whether there is room for more of its kind."""
 
-    def __init__(self, limits: Limits, under_way: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, limits: Limits, under_way: Iterable[_Try]) -> None:
         self._limits = limits
         self._services: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
-        for service, host in under_way:
-            self.add(service, host)
+        for one in under_way:
+            self.add(one.service, one.host)
 
     def add(self, service: str, host: str) -> None:
         self._services[service] += 1
@@ -144,7 +159,7 @@ class Worker:
         leaves: Collection[str] = (),
     ) -> None:
         """`name` is this worker's alone, also among those of other processes. The services and the store stay the
-        caller's. `send_s` bounds a try and is less than `lease_s`. `leaves` are services whose jobs wait for another
+        caller's. `send_s` bounds a try. `leaves` are services whose jobs wait for another
         worker; those of any other that is not among `services` are dead letters.
         """
         self._store = store
@@ -160,7 +175,7 @@ class Worker:
         self._tracing = tracing
         self._leaves = frozenset(leaves)
         self.figures = PushFigures()
-        self._sending: dict[asyncio.Task[None], tuple[str, str]] = {}
+        self._sending: dict[asyncio.Task[None], _Try] = {}
         # Seen to wait, and not taken yet.
         self._ahead: list[Waiting] = []
         self._ahead_until = 0.0
@@ -237,6 +252,7 @@ class Worker:
         """Returns whether there may be more to do at once. Raises: Unavailable."""
         self._woken.clear()
         await self._write_down()
+        await self._renew()
         if self._stopping:
             return False
         room = min(STEP, self._limits.in_flight - len(self._sending))
@@ -255,6 +271,17 @@ class Worker:
         # Others were there first.
         self._ahead = []
         return not looked
+
+    async def _renew(self) -> None:
+        """The leases of tries that take long. Raises: Unavailable."""
+        now = self._now_ms()
+        until = now + self._lease_ms
+        old = [one for one in self._sending.values() if one.leased_until - now < self._lease_ms * 2 / 3]
+        if old:
+            lanes = [one.lane for one in old]
+            await self._in_thread(lambda: self._store.renew(lanes, self._name, now, until))
+        for one in old:
+            one.leased_until = until
 
     async def _look(self, busy: _Busy) -> None:
         """For lanes for which there is room. Raises: Unavailable."""
@@ -312,7 +339,8 @@ class Worker:
         self.figures.dropped.update(drop.reason if not drop.is_dead else "too late" for drop in drops)
         for start in starts:
             if start.job.key in may:
-                self._begin(start, traces.get((start.job.conv or "", start.job.message_id or 0)))
+                trace = traces.get((start.job.conv or "", start.job.message_id or 0))
+                self._begin(start, trace, now + self._lease_ms)
         return True
 
     def _take(self, lanes: Sequence[Lane], now: int) -> tuple[list[Taken], dict[Lane, Known]]:
@@ -331,11 +359,12 @@ class Worker:
             return {}
         return await self._in_thread(lambda: self._store.followed(messages))
 
-    def _begin(self, start: Start, trace: Trace | None) -> None:
+    def _begin(self, start: Start, trace: Trace | None, leased_until: int) -> None:
         if self._loop is None:
             raise AssertionError("the worker was not started")
         task = self._loop.create_task(self._try(start, trace))
-        self._sending[task] = start.taken.subscription.service, start.taken.host
+        taken = start.taken
+        self._sending[task] = _Try(taken.lane, taken.subscription.service, taken.host, leased_until)
         self.figures.in_flight = len(self._sending)
         task.add_done_callback(self._ended)
 

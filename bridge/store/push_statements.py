@@ -42,6 +42,10 @@ class PushStatements:
             " RETURNING user_id, device_id, service, target, preview, lang, quiet, subscribed_ts, failures,"
             " host"
         )
+        self.renew = text(
+            f"UPDATE push_subscription AS s SET leased_until = :until FROM {d.each('keys')}"
+            f" WHERE {one_lane} AND s.leased_by = :worker AND s.leased_until > :now"
+        )
         self.due = text(
             f"SELECT {_prefixed('j')}, j.state FROM {d.each('keys')} CROSS JOIN push_job AS j"
             f" WHERE {its_job} AND j.due_ts <= :now"

@@ -137,6 +137,11 @@ class PushStore:
                 connection.execute(sql.release, {"rows": rows(sorted(idle)), "worker": worker})
         return may
 
+    def renew(self, lanes: Sequence[Lane], worker: str, now: int, until: int) -> None:
+        asked = {"keys": rows(sorted(lanes)), "worker": worker, "now": now, "until": until}
+        with self._writing() as connection:
+            connection.execute(self._sql.renew, asked)
+
     def finish(self, worker: str, results: Sequence[Result], now: int) -> None:
         done = sorted(_row(result) for result in results if result.state != "queued")
         again = sorted(_row(result) for result in results if result.state == "queued")

@@ -3,11 +3,26 @@
 import pytest
 import pytest_asyncio
 from push_stand_in import standing_in
+from push_talk import NOW
 
 from push.endpoints import EndpointRules
 from push.http_posts import HttpPosts, Patience
 
 LOCAL = EndpointRules(frozenset({"localhost", "127.0.0.1"}))
+
+
+class Clock:
+    """Stands unless a test moves it; in seconds."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture(scope="session")

@@ -20,18 +20,6 @@ PHONE = subscription("apns", token=DEVICE)
 PATH = f"/3/device/{DEVICE}"
 
 
-class Clock:
-    now = NOW
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def apple(service, clock):
     return Apple(service, clock)

@@ -18,21 +18,9 @@ SEND = "/v1/projects/chat/messages:send"
 PHONE = subscription("fcm", token="phone:APA91b")
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def google(service):
     return Google(service)
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

@@ -10,18 +10,6 @@ from bridge.accounts.key_errors import KeyFileError
 from push import vapid
 
 
-class Clock:
-    now = NOW
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 @pytest.fixture
 def tokens(tmp_path, clock):
     return vapid.Vapid(vapid.open_key(tmp_path), "mailto:ops@chat.example", clock)

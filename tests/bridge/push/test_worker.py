@@ -5,14 +5,15 @@ from collections import Counter
 
 import pytest
 from push_world import FakeService
+from sqlalchemy import text
 
 from bridge.push.policy import MAX_TRIES
 from bridge.push.ports import Gone, Refused, Sent, SubscribeAgain, TryLater
-from bridge.push.worker import Limits
+from bridge.push.worker import LEASE_S, Limits
 from pabal.errors import Unavailable
 
 DIRECT = "alice~bob"
-LEASE_MS = 60_000
+LEASE_MS = round(LEASE_S * 1000)
 
 
 def answering(*outcomes):
@@ -84,6 +85,25 @@ async def test_an_answer_that_comes_after_the_lease_is_still_written_down(push):
     other = push.worker()
     await other.start()
     await until(lambda: push.jobs()[0][2] == "in_doubt")
+    push.service.hold.set()
+    await until(lambda: push.jobs()[0][2] == "sent")
+    await slow.stop()
+    await other.stop()
+    assert len(push.service.sent) == 1
+
+
+async def test_a_worker_that_lives_keeps_what_it_is_sending_for_as_long_as_it_takes(push):
+    await push.subscribe()
+    await push.said("hi")
+    push.service.hold = asyncio.Event()
+    slow, other = push.worker(), push.worker()
+    await slow.start()
+    await push.service.until(lambda: push.service.under_way == 1)
+    await other.start()
+    for _ in range(4):
+        until_before = leased_until(push)
+        push.clock.now += LEASE_MS // 2
+        await until(lambda before=until_before: leased_until(push) > before)
     push.service.hold.set()
     await until(lambda: push.jobs()[0][2] == "sent")
     await slow.stop()
@@ -437,6 +457,11 @@ async def test_the_depth_is_that_of_open_jobs(push):
     assert push.store.depth() == (1, push.clock.now)
     await push.pushed()
     assert push.store.depth() == (0, None)
+
+
+def leased_until(push) -> int:
+    with push.engine.connect() as connection:
+        return connection.execute(text("SELECT max(leased_until) FROM push_subscription")).scalar_one()
 
 
 async def kill(push, worker) -> None:
