@@ -27,6 +27,8 @@ def base64url(value: object, name: str, size: int) -> str:
     Raises: BadRequest.
     """
     expected = f"expected {size} bytes as URL-safe base64"
+    if value is None:
+        raise BadRequest(f"is missing; {expected}", field=name)
     if not isinstance(value, str):
         raise BadRequest(expected, field=name)
     bare = value.rstrip("=")

@@ -70,6 +70,7 @@ def _push(push: PushTrace) -> str:
     if push.answer:
         said.append(push.answer)
     when = push.done or push.sending or push.due
-    word = "done" if push.done else "sending since" if push.sending else "due"
+    tried = "sending since" if push.state == "sending" else "tried"
+    word = "done" if push.done else tried if push.sending else "due"
     said.append(f"{word} {shown(when)}")
     return "; ".join(said)

@@ -25,6 +25,11 @@ INSERT INTO push_log (user_id, device_id, seq, kind, type, conv_id, message_id, 
  {THEN}, {THEN + 1000});
 INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts, expires_ts, state, tries)
  VALUES ('bob', 'phone', 9, 'message', 'message', 'alice~bob', 1, {THEN}, {THEN + 10_000}, {THEN}, 'queued', 0);
+INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts, expires_ts, state, tries,
+ service, answer, sending_ts)
+ VALUES ('bob', 'watch', 9, 'message', 'message', 'alice~bob', 1, {THEN}, {THEN}, {THEN}, 'queued', 1, 'fcm', 'answered 503',
+ {THEN + 1000}),
+ ('bob', 'xphone', 9, 'message', 'message', 'alice~bob', 1, {THEN}, {THEN}, {THEN}, 'sending', 1, 'fcm', NULL, {THEN + 1000});
 """
 
 
@@ -50,6 +55,8 @@ def test_it_is_told_line_by_line(pabal):
         "  tablet: not acknowledged (cursor 8)",
         "  push to phone: message queued; due 2026-11-29 19:00:10Z",
         "  push to tablet: message dead; by fcm, 2 tries; refused: no; done 2026-11-29 19:00:01Z",
+        "  push to watch: message queued; by fcm, 1 try; answered 503; tried 2026-11-29 19:00:01Z",
+        "  push to xphone: message sending; by fcm, 1 try; sending since 2026-11-29 19:00:01Z",
     ]
 
 
@@ -57,7 +64,12 @@ def test_it_is_told_line_by_line(pabal):
 def test_programs_are_told_the_same_as_json(pabal):
     told = json.loads(pabal("trace", "alice~bob", "1", "--json").out)
     assert (told["from"], told["committed"], told["way"]) == ("alice", THEN, "inbox")
-    assert [push["state"] for push in told["recipients"][1]["pushes"]] == ["queued", "dead"]
+    assert [push["state"] for push in told["recipients"][1]["pushes"]] == [
+        "queued",
+        "dead",
+        "queued",
+        "sending",
+    ]
 
 
 @pytest.mark.usefixtures("message")

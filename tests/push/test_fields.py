@@ -26,11 +26,16 @@ def test_base64_of_the_right_size_is_kept_without_padding(size):
     assert fields.decoded(bare) == b"\xff" * size
 
 
-@pytest.mark.parametrize("value", [None, 7, "", "A" * 21, "A" * 23, "A" * 21 + "+", "A" * 21 + "/", "A" * 21 + "\n",
+@pytest.mark.parametrize("value", [7, "", "A" * 21, "A" * 23, "A" * 21 + "+", "A" * 21 + "/", "A" * 21 + "\n",
                                    "A" * 21 + "é", "A" * 22 + "====", " " + "A" * 21])  # fmt: skip
 def test_anything_else_is_refused_by_its_name(value):
     with pytest.raises(BadRequest, match="auth: expected 16 bytes as URL-safe base64"):
         fields.base64url(value, "auth", 16)
+
+
+def test_what_is_not_there_is_said_to_be_missing():
+    with pytest.raises(BadRequest, match="auth: is missing; expected 16 bytes"):
+        fields.base64url(None, "auth", 16)
 
 
 def test_bits_beyond_the_last_byte_make_no_other_key():
