@@ -1,13 +1,10 @@
 """Three ways to run Pabal, each started for a measurement and ended after it, with the processes of each role."""
 
 import contextlib
-import os
 import secrets
 import shutil
 import socket
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +13,8 @@ from pathlib import Path
 
 import people
 from processes import Role
-from server import HOST, Place, many_files, place, serving
+from server import HOST, Place, place, serving
+from started import Started, end, many_files, started
 
 from cli.load.wire import Person
 
@@ -62,14 +60,15 @@ def roles(count: int) -> Iterator[Deployment]:
     with place(postgres=True) as where, ExitStack() as stack:
         everybody = people.make(where.url, count)
         secret = secrets.token_urlsafe(32)
-        broker = stack.enter_context(
-            _role(
-                where, secret, "broker", "--mqtt", f"{HOST}:0", "--ws", f"{HOST}:0", "--metrics", f"{HOST}:0"
-            )
-        )
+        shared = {"PABAL_SERVICE_SECRET": secret}
+
+        def run(name: str, *flags: str) -> Started:
+            return stack.enter_context(started(where.folder, where.url, name, *flags, **shared))
+
+        broker = run("broker", "--mqtt", f"{HOST}:0", "--ws", f"{HOST}:0", "--metrics", f"{HOST}:0")
         relay = ("--relay", f"mqtt://{HOST}:{broker.port('mqtt')}")
-        webapi = stack.enter_context(_role(where, secret, "webapi", "--http", f"{HOST}:0", *relay))
-        running = {"broker": broker.role, "webapi": webapi.role, "postgresql": _postgresql(where)}
+        webapi = run("webapi", "--http", f"{HOST}:0", *relay)
+        running = {"broker": _role(broker), "webapi": _role(webapi), "postgresql": _postgresql(where)}
         yield Deployment(broker.port("mqtt"), everybody, running)
 
 
@@ -80,45 +79,10 @@ def behind_mosquitto(count: int) -> Iterator[Deployment]:
         everybody = people.make(where.url, count)
         port, mosquitto = stack.enter_context(_mosquitto(where.folder))
         url = ("--mqtt-url", f"mqtt://{HOST}:{port}")
-        bridge = stack.enter_context(_role(where, "", "bridge", *url, "--metrics", f"{HOST}:0"))
-        running = {"mosquitto": mosquitto, "bridge": bridge.role, "postgresql": _postgresql(where)}
+        url = (*url, "--metrics", f"{HOST}:0")
+        bridge = stack.enter_context(started(where.folder, where.url, "bridge", *url))
+        running = {"mosquitto": mosquitto, "bridge": _role(bridge), "postgresql": _postgresql(where)}
         yield Deployment(port, everybody, running)
-
-
-@dataclass(frozen=True)
-class _Started:
-    role: Role
-    bound: dict[str, str]
-
-    def port(self, name: str) -> int:
-        return int(self.bound[name].rpartition(":")[2])
-
-
-@contextmanager
-def _role(where: Place, secret: str, name: str, *flags: str) -> Iterator[_Started]:
-    """`pabal NAME`, once it is ready; without rate limits."""
-    log = where.folder / f"{name}.log"
-    settings = {"PABAL_RATE_LIMITS": "off", "PABAL_LOG_LEVEL": "warning", "PABAL_DATABASE_URL": where.url}
-    if secret:
-        settings["PABAL_SERVICE_SECRET"] = secret
-    command = [sys.executable, "-m", "cli", name, "--data", str(where.folder), *flags]
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            command, env={**os.environ, **settings}, stdout=subprocess.PIPE, stderr=errors, text=True,
-            preexec_fn=many_files,
-        )  # fmt: skip
-    watchdog = threading.Timer(_START_S, process.kill)
-    watchdog.start()
-    try:
-        line = process.stdout.readline()
-        watchdog.cancel()
-        if not line.startswith(f"pabal {name} ready"):
-            raise SystemExit(f"pabal {name} did not start: {line!r}\n{log.read_text()}")
-        yield _Started(Role(process.pid), dict(part.split("=", 1) for part in line.split()[3:]))
-    finally:
-        watchdog.cancel()
-        _end(process)
-        process.stdout.close()
 
 
 @contextmanager
@@ -141,7 +105,7 @@ def _mosquitto(folder: Path) -> Iterator[tuple[int, Role]]:
         _wait_for(port, process)
         yield port, Role(process.pid)
     finally:
-        _end(process)
+        end(process)
 
 
 def _wait_for(port: int, process: subprocess.Popen) -> None:
@@ -153,15 +117,10 @@ def _wait_for(port: int, process: subprocess.Popen) -> None:
     raise SystemExit("mosquitto did not start")
 
 
+def _role(one: Started) -> Role:
+    return Role(one.process.pid)
+
+
 def _postgresql(where: Place) -> Role:
     """All of the cluster that `place` made."""
     return Role(int((where.folder.parent / "cluster" / "postmaster.pid").read_text().split()[0]))
-
-
-def _end(process: subprocess.Popen) -> None:
-    process.terminate()
-    try:
-        process.wait(60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -35,7 +35,8 @@ import smoke
 import stack
 import steady
 import table
-from server import machine, many_files
+from server import machine
+from started import many_files
 
 PARTS: dict[str, ModuleType] = {
     "direct": direct,

@@ -2,21 +2,20 @@
 
 import contextlib
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from started import started
+
 from bridge.store.engine import sqlite_url
 
 HOST = "127.0.0.1"
-_START_S = 120
 
 
 @dataclass(frozen=True)
@@ -73,43 +72,9 @@ def _own_postgres(made: Path) -> Iterator[str]:
 @contextmanager
 def serving(where: Place, **settings: str) -> Iterator[Server]:
     """Serve there, without rate limits. `settings` are further ones, by the names of their variables."""
-    log = where.folder / "serve.log"
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "cli", "serve", "--data", str(where.folder), "--database-url", where.url,
-                "--mqtt", f"{HOST}:0", "--ws", f"{HOST}:0", "--http", f"{HOST}:0",
-            ],
-            env={**os.environ, "PABAL_RATE_LIMITS": "off", "PABAL_LOG_LEVEL": "warning", **settings},
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            preexec_fn=many_files,
-        )  # fmt: skip
-    watchdog = threading.Timer(_START_S, process.kill)
-    watchdog.start()
-    try:
-        line = process.stdout.readline()
-        watchdog.cancel()
-        if not line.startswith("pabal ready"):
-            raise SystemExit(f"the server did not start: {line!r}\n{log.read_text()}")
-        parts = dict(part.split("=", 1) for part in line.split()[2:])
-        yield Server(process, int(parts["mqtt"].rsplit(":", 1)[1]), f"http://{parts['http']}", log)
-    finally:
-        watchdog.cancel()
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-
-
-def many_files() -> None:
-    """As many open files as this process may have."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    free = ("--mqtt", f"{HOST}:0", "--ws", f"{HOST}:0", "--http", f"{HOST}:0")
+    with started(where.folder, where.url, "serve", *free, **settings) as one:
+        yield Server(one.process, one.port("mqtt"), f"http://{one.bound['http']}", one.log)
 
 
 def machine() -> str:

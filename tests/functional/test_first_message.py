@@ -267,6 +267,7 @@ def test_a_sensor_that_may_only_send_cannot_read(person, plain):
     assert sensor.subscribe(INBOX.format("alice")) == [0x80]
     assert sensor.subscribe("pabal/v1/down/alice/sensor") == [1]
     sensor.publish(up(alice, "sensor"), {"to": "bob", "body": {"celsius": 21.5}})
+    wait_for(bob.inbox)
     assert [item["body"] for item in bob.inbox()] == [{"celsius": 21.5}]
 
 
