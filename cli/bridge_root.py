@@ -18,6 +18,7 @@ from broker.external.adapter import ExternalBroker, Options
 from broker.external.endpoint import Endpoint, parse
 from broker.external.errors import LinkError, Refused
 from cli import backplane
+from cli.address import Address
 from cli.errors import CliError, SettingsError
 from cli.exposition.bridge import bridge_figure
 from cli.exposition.push import push_figure
@@ -29,7 +30,7 @@ from cli.roles.health import that
 from cli.roles.pushes import Pushes
 from cli.roles.tracing import check as check_tracing
 from cli.roles.tracing import make_tracing
-from cli.settings import Address, Settings
+from cli.settings import Settings
 
 
 def run(settings: Settings) -> None:

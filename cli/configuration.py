@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
 from cli import secret_file
+from cli.address import Address
 from cli.errors import SettingsError
-from cli.settings import FILE_SUFFIX, PREFIX, SECRETS, Address, Settings
+from cli.settings import FILE_SUFFIX, PREFIX, SECRETS, Settings
 
 SECRET = frozenset(SECRETS)
 # Variables that are no settings of the server: for this command, and for the client in the terminal.

@@ -19,12 +19,13 @@ from bridge.store.unusable import UnusableDatabase
 from broker.external import probe as external
 from broker.external.errors import LinkError
 from cli import folder, otel, probe, sockets, times
+from cli.address import Address
 from cli.bridge_root import endpoint_of
 from cli.errors import CliError, SettingsError
 from cli.flags import Flags
 from cli.relay_url import relay_of
 from cli.roles.services import new_instance, secret_of
-from cli.settings import Address, Settings
+from cli.settings import Settings
 from webapi.relay_client import MqttRelayClient
 
 # No machine that runs this has a right clock that says an earlier time.

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from bridge.build import Bridge
 from broker.open_mode import build_open_broker
 from cli import database, logs, loop, output, sockets
-from cli.settings import Address, Settings
+from cli.address import Address
+from cli.settings import Settings
 from cli.tls import LISTENERS, check, given
 
 _FILE: Final = "broker.sqlite3"

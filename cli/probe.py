@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from cli.settings import Address
+from cli.address import Address
 
 _PAUSE_S = 0.05
 _ANSWER_S = 5.0

@@ -4,8 +4,9 @@ import ssl
 from pathlib import Path
 from typing import NamedTuple
 
+from cli.address import Address
 from cli.errors import SettingsError
-from cli.settings import Address, Settings
+from cli.settings import Settings
 
 
 class Relay(NamedTuple):

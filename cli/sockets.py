@@ -4,8 +4,8 @@ import errno
 import socket
 import time
 
+from cli.address import MAX_PORT, Address
 from cli.errors import CliError
-from cli.settings import MAX_PORT, Address
 
 BACKLOG = 1024
 _PAUSE_S = 0.05

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from broker.build import MQTT_LISTENER, MQTTS_LISTENER, WS_LISTENER, WSS_LISTENER, TlsListeners
 from broker.tls import BadCertificate
+from cli.address import Address
 from cli.errors import SettingsError
-from cli.settings import Address, Settings
+from cli.settings import Settings
 
 # What a person calls the broker's listeners, in the order of the ready line.
 LISTENERS = (("mqtt", MQTT_LISTENER), ("ws", WS_LISTENER), ("mqtts", MQTTS_LISTENER), ("wss", WSS_LISTENER))

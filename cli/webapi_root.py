@@ -14,13 +14,14 @@ from pydantic import SecretStr
 from bridge.build import open_reads
 from broker.external.endpoint import parse
 from cli import backplane, database, logs
+from cli.address import Address
 from cli.exposition.redis import with_redis
 from cli.exposition.web import web_figure
 from cli.push_services import push_offer
 from cli.roles.services import SERVICE
 from cli.roles.tracing import make_tracing
 from cli.roles.watch_thread import WatchThread
-from cli.settings import Address, Settings
+from cli.settings import Settings
 from cli.webapi_process import Task
 from webapi import serve as web
 from webapi.app import Services, check_readiness, create_app, on_close, watched

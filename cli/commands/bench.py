@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from cli import database, output
+from cli.address import Address
 from cli.errors import CliError
 from cli.flags import DATABASE, Flags, with_settings
 from cli.load import accounts, pairs
@@ -17,7 +18,6 @@ from cli.load.wire import LoadError, Person
 from cli.loop import loop_factory
 from cli.output import Json
 from cli.probe import reachable
-from cli.settings import Address
 
 _LIMITED = "start the server with PABAL_RATE_LIMITS=off, or offer less with --rate"
 

@@ -9,9 +9,10 @@ import typer
 
 from broker.open_mode import is_loopback
 from cli import broker_root, logs, open_broker, output
+from cli.address import EXPECTED as ADDRESS
+from cli.address import Address
 from cli.errors import UsageError
 from cli.flags import BROKER, Flags, with_settings
-from cli.settings import ADDRESS, Address
 from pabal import topics
 
 _LISTENERS = ("mqtt", "ws", "mqtts", "wss")

@@ -10,10 +10,11 @@ import typer
 
 from bridge.accounts.service import Accounts
 from cli import database, output
+from cli.address import EXPECTED as ADDRESS
+from cli.address import Address
 from cli.errors import CliError, UsageError
 from cli.flags import DATABASE, Flags, with_settings
 from cli.mosquitto import conf, dynsec
-from cli.settings import ADDRESS, Address
 from pabal.errors import BadRequest
 from pabal.ids import DeviceId, UserId, parse_device, parse_user
 

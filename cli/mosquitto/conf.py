@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from cli.settings import Address
+from cli.address import Address
 
 # Where Debian, Fedora, Alpine and builds of one's own have the plugin.
 PLUGINS: Final = (

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from bridge.backplane.registry import LiveBroker
 from broker.server import PabalBroker
 from cli import probe
-from cli.settings import Address, Settings
+from cli.address import Address
+from cli.settings import Settings
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 -- looked for
 

@@ -18,11 +18,12 @@ from broker.build import build_broker
 from broker.server import PabalBroker
 from broker.settings import BrokerSettings
 from cli import backplane, loop, sockets, tls
+from cli.address import Address
 from cli.errors import CliError, SettingsError
 from cli.pushing import PushNumbers
 from cli.roles import announced, storage
 from cli.roles.pushes import Pushes
-from cli.settings import Address, Settings
+from cli.settings import Settings
 
 
 class Embedded(NamedTuple):

@@ -4,7 +4,8 @@ import secrets
 from typing import Final
 
 from cli.errors import SettingsError
-from cli.settings import MIN_SECRET, Settings
+from cli.setting_types import MIN_SECRET
+from cli.settings import Settings
 
 # The web API's; an instance of it has a name of its own behind that.
 SERVICE: Final = "web"

@@ -5,10 +5,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from cli import sockets
+from cli.address import Address
 from cli.errors import CliError
 from cli.metrics import MetricsListener
 from cli.roles.health import Health
-from cli.settings import Address, Settings
+from cli.settings import Settings
 
 if TYPE_CHECKING:
     import socket

@@ -6,8 +6,9 @@ import sys
 import msgspec
 
 from cli import probe, sockets
+from cli.address import Address
 from cli.roles import announced
-from cli.settings import Address, Settings
+from cli.settings import Settings
 from cli.supervisor import Supervisor
 from cli.webapi_process import Task
 

@@ -2,9 +2,10 @@ import os
 
 import pytest
 
+from cli.address import Address
 from cli.configuration import load, variable
 from cli.errors import SettingsError
-from cli.settings import Address, Settings
+from cli.settings import Settings
 
 
 @pytest.fixture(autouse=True)

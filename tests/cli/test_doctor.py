@@ -7,8 +7,8 @@ from fake_mqtt import FakeMqttBroker
 from redis_server import RedisServer
 
 from cli import sockets
+from cli.address import Address
 from cli.folder import Lock
-from cli.settings import Address
 
 FREE = ["--mqtt=127.0.0.1:0", "--ws=127.0.0.1:0", "--http=127.0.0.1:0"]
 

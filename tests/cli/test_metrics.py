@@ -14,9 +14,9 @@ from bridge.figures import Figures
 from broker.build import MQTT_LISTENER
 from broker.open_mode import build_open_broker
 from cli import metrics, sockets
+from cli.address import Address
 from cli.exposition.broker import TABLE, broker_figure
 from cli.roles.health import Health, Phase
-from cli.settings import Address
 
 ANY = Address("127.0.0.1", 0)
 

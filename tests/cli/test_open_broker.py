@@ -1,7 +1,7 @@
 import pytest
 
 from cli import sockets
-from cli.settings import Address
+from cli.address import Address
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from cli import probe
-from cli.settings import Address
+from cli.address import Address
 
 
 @pytest.fixture

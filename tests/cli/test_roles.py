@@ -3,7 +3,7 @@
 import pytest
 
 from cli import sockets
-from cli.settings import Address
+from cli.address import Address
 
 SECRET = "--service-secret=0123456789abcdef"
 RELAY = "--relay=mqtt://127.0.0.1:1"

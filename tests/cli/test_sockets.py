@@ -4,8 +4,8 @@ import pytest
 from faultlab.ports import port_of, reserved
 
 from cli import sockets
+from cli.address import Address
 from cli.errors import CliError
-from cli.settings import Address
 
 
 def refusal(address, **options):

@@ -23,10 +23,11 @@ from broker.external.endpoint import parse
 from broker.metrics import Metrics
 from broker.open_mode import build_open_broker
 from cli import metrics, sockets
+from cli.address import Address
 from cli.exposition import bridge, broker, push, redis, web
 from cli.pushing import PushNumbers
 from cli.roles.health import Health
-from cli.settings import Address, Settings
+from cli.settings import Settings
 from pabal.errors import REFUSALS
 from webapi.app import Services, close_app, create_app, watched
 from webapi.settings import BrokerEndpoint, WebSettings

@@ -3,8 +3,9 @@
 import pytest
 
 from broker.open_mode import build_open_broker
+from cli.address import Address
 from cli.roles import announced
-from cli.settings import Address, Settings
+from cli.settings import Settings
 
 HERE, WS = Address("127.0.0.1", 1883), Address("127.0.0.1", 8083)
 TOLD = {"public_mqtt": "mqtts://chat.example:8883", "public_ws": "wss://chat.example/mqtt"}

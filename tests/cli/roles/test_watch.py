@@ -3,10 +3,11 @@
 import pytest
 
 from cli import probe, sockets
+from cli.address import Address
 from cli.errors import CliError
 from cli.roles.health import Health
 from cli.roles.watch import Watch
-from cli.settings import Address, Settings
+from cli.settings import Settings
 
 ANY = Address("127.0.0.1", 0)
 
