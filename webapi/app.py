@@ -104,8 +104,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     if settings.mqtt_hook_secret is not None:
         gate = MqttGate(services.accounts, services.reads, limits.failed_logins, settings.insiders)
         MqttHooks(gate, settings.mqtt_hook_secret).register(app)
-    document = openapi.describe(app, spec)
-    add_documents(app, document)
+    add_documents(app, lambda: openapi.describe(app, spec))
     _add_headers(app, settings.cors_origins)
     if settings.proxies:
         # Flask's documented way to add middleware.

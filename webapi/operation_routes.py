@@ -1,5 +1,7 @@
 """What operators and newcomers ask: where to connect, is it well, how is it called."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -61,15 +63,18 @@ def check_ready(accounts: Accounts, relay: RelayClient) -> None:
         raise Unavailable("the relay cannot be reached", retry_after=1)
 
 
-def add_documents(app: Flask, document: dict[str, Any]) -> None:
-    """`/openapi.json`, and `/docs` for people, which needs nothing from elsewhere."""
-    as_json, as_page = msgspec.json.encode(document), render(document)
+def add_documents(app: Flask, describe: Callable[[], dict[str, Any]]) -> None:
+    """`/openapi.json`, and `/docs` for people, which needs nothing from elsewhere. Both are made when they are first asked
+    for: most processes never are.
+    """
+    as_json = functools.cache(lambda: msgspec.json.encode(describe()))
+    as_page = functools.cache(lambda: render(describe()))
 
     def openapi() -> Response:
-        return Response(as_json, mimetype="application/json")
+        return Response(as_json(), mimetype="application/json")
 
     def docs() -> Response:
-        return Response(as_page, mimetype="text/html")
+        return Response(as_page(), mimetype="text/html")
 
     app.add_url_rule("/openapi.json", "openapi", openapi, methods=["GET"])
     app.add_url_rule("/docs", "docs", docs, methods=["GET"])
