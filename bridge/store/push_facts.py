@@ -27,7 +27,11 @@ class _Statements:
         self.accounts = text(
             f"SELECT user_id, display_name FROM account WHERE user_id {d.among('keys')} AND state = 'active'"
         )
-        self.devices = text(f"SELECT user_id, device_id, cursor FROM device WHERE user_id {d.among('keys')}")
+        # `delivered` knows of what was acknowledged in sessions that are not kept, too: these move no device's cursor.
+        self.devices = text(
+            f"SELECT d.user_id, d.device_id, {d.greatest}(d.cursor, COALESCE(h.delivered, 0)) FROM device AS d"
+            f" LEFT JOIN inbox_head AS h ON h.user_id = d.user_id WHERE d.user_id {d.among('keys')}"
+        )
         self.quiet = text(f"SELECT user_id, conv_id, hours FROM quiet_hours WHERE user_id {d.among('keys')}")
         self.places = text(
             "SELECT m.user_id, m.conv_id, m.to_id, m.read_upto, m.muted_until, c.name"
@@ -120,9 +124,9 @@ class _Look:
         }
         asked = {(user, other): text for user, other, text in self._each(self._sql.asked, sorted(asking))}
         places, quiet = self._places(taken)
-        cursors: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for user, device, cursor in self._each(self._sql.devices, users):
-            cursors[user][device] = cursor
+        acked: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for user, device, upto in self._each(self._sql.devices, users):
+            acked[user][device] = upto
         badges = self._badges(users)
         known = {}
         for one in taken:
@@ -151,8 +155,8 @@ class _Look:
                     is_apart=(lane.user, sender) in apart,
                 )
             known[lane] = Known(
-                active=lane.user in names and lane.device in cursors[lane.user],
-                acked=max(cursors[lane.user].values(), default=0),
+                active=lane.user in names and lane.device in acked[lane.user],
+                acked=max(acked[lane.user].values(), default=0),
                 badge=badges.get(lane.user, 0),
                 quiet=quiet.get((lane.user, _ALL)),
                 places=places[lane],

@@ -103,6 +103,16 @@ class PushTalk(Talk):
         await worker.stop()
         return [notification for _to, notification in self.service.sent[before:]]
 
+    async def delivered(self, user: str, seq: int) -> None:
+        """Return when it is written down that one of the user's devices has all up to there."""
+        asked = text("SELECT delivered FROM inbox_head WHERE user_id = :user")
+        async with asyncio.timeout(60):
+            while True:
+                with self.engine.connect() as connection:
+                    if connection.execute(asked, {"user": user}).scalar_one() >= seq:
+                        return
+                await asyncio.sleep(0.01)
+
     def count_due(self) -> int:
         """Jobs that some worker could do something about now, or does."""
         asked = text(

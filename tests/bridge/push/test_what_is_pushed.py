@@ -74,6 +74,20 @@ async def test_what_an_mqtt_session_has_acknowledged_counts_too(push):
     assert push.jobs()[0] == ("message", 1, "dropped", "acknowledged")
 
 
+async def test_what_a_session_that_is_not_kept_has_acknowledged_counts_too(push):
+    """Also when the device has missed something before, so that its cursor may not move."""
+    await push.subscribe()
+    await push.said("missed")
+    await push.pushed()
+    push.connect("bob")
+    await push.said("hi")
+    push.harness.bridge.relay.arrived("bob", 2)
+    await push.delivered("bob", 2)
+    push.clock.now += WAIT_MS
+    assert await push.pushed() == []
+    assert push.jobs()[1] == ("message", 2, "dropped", "acknowledged")
+
+
 async def test_of_a_large_group_only_who_is_named_is_told(push):
     await push.subscribe("bob")
     await push.subscribe("carol")
