@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 
 from flask import Flask, Response, request
@@ -80,6 +81,7 @@ def create_app(services: Services, settings: WebSettings) -> Flask:
     """
     brokers = Brokers(settings.brokers, services.plane.brokers)
     app = Flask("pabal", static_folder=None)
+    app.url_map.merge_slashes = False  # a redirect for `//` would be no problem document
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     watching.install(app, services.figures, services.tracing)
     problems.install(app)
@@ -156,9 +158,13 @@ def close_app(app: Flask) -> None:
 
 
 def _add_headers(app: Flask, origins: tuple[str, ...]) -> None:
-    """What every answer carries: no caching of private data, and CORS for the origins that are allowed."""
+    """What every answer carries: no caching of private data, no kind where there is no content, and CORS for the
+    origins that are allowed.
+    """
 
     def add(response: Response) -> Response:
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            response.headers.pop("Content-Type", None)
         if request.path.startswith("/v1/"):
             response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("X-Content-Type-Options", "nosniff")

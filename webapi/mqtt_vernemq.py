@@ -60,7 +60,7 @@ def _topics(fields: Fields) -> list[dict[str, object]]:
     """Raises: BadRequest."""
     said = fields.get("topics")
     if not isinstance(said, list) or len(said) > _MOST_TOPICS:
-        raise BadRequest("topics: a list", field="topics")
+        raise BadRequest("expected a list", field="topics")
     for one in said:
         if not isinstance(one, dict) or not isinstance(one.get("topic"), str):
             raise BadRequest("topics: each with topic and qos", field="topics")

@@ -165,6 +165,10 @@ class Worker(ThreadWorker):
             keeps: bool = super().handle_request(req, conn)  # type: ignore[no-untyped-call]
         except TimeoutError:
             return False  # nobody takes the answer
+        if keeps:
+            # A body that was not read. gunicorn skips 64 KiB of it, and closes a connection that it has just said it
+            # would keep; here all of it has come.
+            conn.parser.finish_body()
         return keeps
 
     def handle_error(self, _req: Any, client: Any, addr: Any, exc: BaseException) -> None:

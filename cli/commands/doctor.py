@@ -15,7 +15,7 @@ def doctor(
     flags: Flags,
     *,
     role: Annotated[
-        str, typer.Option(metavar="ROLE", help=f"Whose set-up: {', '.join(diagnosis.ROLES)}. [serve]")
+        str, typer.Option(metavar="ROLE", help=f"Whose set-up: {', '.join(diagnosis.ROLES)}.")
     ] = "serve",
     as_json: Json = False,
 ) -> None:

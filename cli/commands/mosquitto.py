@@ -32,7 +32,7 @@ def mosquitto_config(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files; made if missing.")],
     listen: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where mosquitto is to listen. [127.0.0.1:1883]")
+        str, typer.Option(metavar="HOST:PORT", help="Where mosquitto is to listen.")
     ] = "127.0.0.1:1883",
     device: Annotated[
         list[str] | None,

@@ -60,6 +60,11 @@ def test_no_help_shows_the_type_of_a_value_for_its_meaning(pabal):
         assert not re.search(r"--[a-z-]+,? (TEXT|INTEGER|FLOAT|PATH)\b", help_), help_
 
 
+@pytest.mark.parametrize("command", ["doctor", "mosquitto-config"])
+def test_a_default_is_said_once(pabal, command):
+    assert not re.search(r"\[[^]]*\]\s+\[default: ", pabal(command, "--help").out)
+
+
 def test_every_setting_is_a_flag_of_serve_and_the_help_says_where_else_it_may_stand(pabal):
     help_ = pabal("serve", "--help").out
     assert "PABAL_LOG_LEVEL" in help_

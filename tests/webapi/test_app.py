@@ -97,6 +97,17 @@ def test_a_path_that_is_none_is_not_found(web):
     assert_problem(web.call("GET", "/v1/nothing"), 404, "not_found")
 
 
+@pytest.mark.parametrize("path", ["/v1//me", "/v1/devices/..%2f/push"])
+def test_a_path_with_an_empty_part_is_not_found_and_not_sent_elsewhere(web, path):
+    assert_problem(web.call("GET", path), 404, "not_found")
+
+
+def test_an_answer_without_content_names_no_kind_of_it(web):
+    answer = web.call("DELETE", "/v1/sessions/current", token=web.login())
+    assert answer.status_code == 204
+    assert "Content-Type" not in answer.headers
+
+
 def test_a_method_that_is_none_is_refused_and_the_right_ones_are_named(web):
     answer = web.call("PUT", "/v1/me")
     assert_problem(answer, 405, "bad_request")

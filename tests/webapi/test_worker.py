@@ -116,6 +116,13 @@ def test_a_connection_is_used_for_many_requests_also_when_they_come_together(por
     assert answer.count(b"200 OK") == 4
 
 
+def test_a_connection_is_used_on_after_a_long_body_that_nobody_read(port):
+    unread = b"POST /v1/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+    first, second = exchange(port, unread + CLOSING).split(b"HTTP/1.1 ")[1:]
+    assert first.startswith(b"404 ")
+    assert second.startswith(b"200 ")
+
+
 def test_a_body_in_chunks_is_read(port):
     body = json.dumps(LOGIN).encode()
     head = b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
