@@ -186,7 +186,7 @@ def _database(settings: Settings, role: Role, name: str) -> Finding:
     try:
         with opened(settings.url) as engine:
             state = schema.state(engine)
-            schema.check_not_newer(state, engine)
+            schema.check_ours(state, engine)
             doubts = maintenance.durability(engine)
     except UnusableDatabase as error:
         return Finding("database", "fail", error.detail, error.hint)

@@ -45,7 +45,6 @@ def run(settings: Settings) -> None:
     SettingsError where a setting is missing or wrong.
     """
     secret, relay = secret_of(settings), relay_of(settings)
-    backplane.check(settings)
     signal.signal(signal.SIGTERM, _leave)
     backplane.check(settings)
     try:
@@ -56,7 +55,6 @@ def run(settings: Settings) -> None:
     except (UnusableDatabase, KeyFileError) as error:
         raise CliError(f"{error.detail}; {error.hint}") from error
     check_tracing(settings)
-    backplane.check(settings)
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(sockets.listen("http", settings.http))
         metrics = watch.bind(settings, "web_metrics", 0.0)

@@ -10,11 +10,15 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from bridge.store.failures import is_refusal, reason
 from bridge.store.unusable import NotAdmitted, UnusableDatabase
+
+_VERSIONS = "alembic_version"
+# Names of strange tables in a message.
+_SHOWN = 3
 
 
 class SchemaError(UnusableDatabase):
@@ -23,11 +27,14 @@ class SchemaError(UnusableDatabase):
 
 @dataclass(frozen=True, slots=True)
 class SchemaState:
-    """`current` is None for an empty database; `newer` when no migration of ours leads there."""
+    """`current` is None for a database without our schema; `newer` when no migration of ours leads there. `strangers`
+    are the tables in a database that we have never been in.
+    """
 
     current: str | None
     wanted: str
     newer: bool
+    strangers: tuple[str, ...] = ()
 
     @property
     def is_current(self) -> bool:
@@ -48,6 +55,7 @@ def state(engine: Engine) -> SchemaState:
     try:
         with engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
+            tables = inspect(connection).get_table_names() if current is None else []
     except DatabaseError as error:
         if "not a database" in str(error) or "malformed" in str(error):
             raise SchemaError(
@@ -56,7 +64,10 @@ def state(engine: Engine) -> SchemaState:
             ) from error
         raise _unreachable(engine, error) from error
     wanted, known = _revisions()
-    return SchemaState(current, wanted, newer=current is not None and current not in known)
+    strangers = tuple(sorted(set(tables) - {_VERSIONS}))
+    return SchemaState(
+        current, wanted, newer=current is not None and current not in known, strangers=strangers
+    )
 
 
 @functools.cache
@@ -98,11 +109,11 @@ def _last_words(error: SQLAlchemyError) -> str:
 def upgrade(engine: Engine) -> bool:
     """Bring the database to the schema of this version. Returns whether anything had to be done.
 
-    Raises: SchemaError if the database is from a newer version, UnusableDatabase if an upgrade fails; then it is as
+    Raises: SchemaError if the database is from a newer version or another program's, UnusableDatabase if an upgrade fails; then it is as
     it was.
     """
     now = state(engine)
-    check_not_newer(now, engine)
+    check_ours(now, engine)
     if now.is_current:
         return False
     try:
@@ -117,7 +128,7 @@ def upgrade(engine: Engine) -> bool:
 def check_current(engine: Engine) -> None:
     """Raises: SchemaError unless the schema is exactly this version's."""
     now = state(engine)
-    check_not_newer(now, engine)
+    check_ours(now, engine)
     if not now.is_current:
         raise SchemaError(
             f"the database has schema {now.current or 'none'}, this version needs {now.wanted}",
@@ -125,13 +136,18 @@ def check_current(engine: Engine) -> None:
         )
 
 
-def check_not_newer(now: SchemaState, engine: Engine) -> None:
-    """Raises: SchemaError if a newer version of Pabal has written this database, or another program that uses
-    alembic.
-    """
+def check_ours(now: SchemaState, engine: Engine) -> None:
+    """Raises: SchemaError if a newer version of Pabal has written this database, or another program."""
+    where = engine.url.set(query={}).render_as_string()
+    if now.strangers:
+        some = ", ".join(now.strangers[:_SHOWN]) + (", …" if len(now.strangers) > _SHOWN else "")
+        raise SchemaError(
+            f"the database {where} has tables of another program ({some})",
+            "give Pabal a database of its own",
+        )
     if now.newer:
         raise SchemaError(
-            f"the database {engine.url.set(query={}).render_as_string()} has schema {now.current},"
+            f"the database {where} has schema {now.current},"
             f" which is newer than this version's {now.wanted}, or another program's",
             "start it with the newer version of Pabal, restore a backup from before the upgrade, or give Pabal a"
             " database of its own",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from bridge.build import Bridge
 from bridge.store import schema
@@ -41,6 +41,24 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(empty, act):
         act(empty)
     assert "newer version of Pabal" in refused.value.hint
     assert schema.state(empty).current == "9999"
+
+
+@pytest.mark.parametrize("act", [schema.upgrade, schema.check_current])
+@pytest.mark.parametrize("template", ["sqlite", "postgresql"])
+def test_a_database_of_another_program_is_refused_and_left_alone(request, tmp_path, template, act):
+    if template == "sqlite":
+        theirs = open_engine(sqlite_url(tmp_path))
+    else:
+        theirs = open_engine(request.getfixturevalue("postgres").fresh("template1"))
+    names = {"account", "orders", "parts", "wares"}
+    with theirs.begin() as connection:
+        for name in names:
+            connection.execute(text(f"CREATE TABLE {name} (id integer)"))
+    with pytest.raises(schema.SchemaError, match=r"of another program \(account, orders, parts, …\)") as refused:
+        act(theirs)
+    assert refused.value.hint == "give Pabal a database of its own"
+    assert set(inspect(theirs).get_table_names()) == names
+    theirs.dispose()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
