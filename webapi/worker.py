@@ -55,6 +55,8 @@ _STATUS = (
 class Connection(TConn):
     """One client. The main thread's, except between `enqueue_req` and `finish_request`."""
 
+    parser: Any
+
     def __init__(self, worker: "Worker", sock: socket.socket, client: Any, server: Any, place: str) -> None:
         super().__init__(worker.cfg, sock, client, server)  # type: ignore[no-untyped-call]
         self.place = place

@@ -54,7 +54,9 @@ def test_a_database_of_another_program_is_refused_and_left_alone(request, tmp_pa
     with theirs.begin() as connection:
         for name in names:
             connection.execute(text(f"CREATE TABLE {name} (id integer)"))
-    with pytest.raises(schema.SchemaError, match=r"of another program \(account, orders, parts, …\)") as refused:
+    with pytest.raises(
+        schema.SchemaError, match=r"of another program \(account, orders, parts, …\)"
+    ) as refused:
         act(theirs)
     assert refused.value.hint == "give Pabal a database of its own"
     assert set(inspect(theirs).get_table_names()) == names
