@@ -18,6 +18,7 @@ from msgspec import Raw, Struct
 from pabal import messages as m
 from pabal.errors import BadRequest, PabalError, TooLarge
 from pabal.ids import REQUEST_ID_MAX
+from pabal.push import TIME_PATTERN
 
 
 class Format(Enum):
@@ -49,6 +50,11 @@ class _Outline(Struct, frozen=True):
 _PARTS: Final = [f"part_{place}" for place in range(m.MAX_ARRAY + 1)]
 _Array: Final = msgspec.defstruct("_Array", [(name, Raw, Raw()) for name in _PARTS], array_like=True)
 _WITH_CONTENT: Final = frozenset(("send", "edit"))
+# What msgspec calls by its pattern.
+_IN_WORDS: Final = {
+    repr(m.KIND_PATTERN): "expected small letters, digits, dots, dashes and underscores",
+    repr(TIME_PATTERN): "expected a time of day, such as 22:30",
+}
 _NULL: Final = frozenset((b"", b"null", b"\xc0"))
 # Below it, a request is read without looking at its outline first.
 _SMALL: Final = 1024
@@ -310,7 +316,7 @@ def _malformed(error: Exception, form: Format) -> BadRequest:
         within = "" if at is None else at["path"] + "."
         return BadRequest("this field is required", field=within + missing[1])
     if at is not None:
-        what = "every key is a string" if at["key"] else text[: at.start()].rstrip()
+        what = "every key is a string" if at["key"] else _in_words(text[: at.start()].rstrip())
         return BadRequest(_shown(what), field=at["path"].removesuffix("[...]") or None)
     if isinstance(error, msgspec.ValidationError):
         return BadRequest(_shown(text))
@@ -318,6 +324,11 @@ def _malformed(error: Exception, form: Format) -> BadRequest:
     if isinstance(error, UnicodeDecodeError):
         return BadRequest(f"malformed {name}: text that is not UTF-8")
     return BadRequest(f"malformed {name}: {_shown(text.rpartition(' is malformed: ')[2])}")
+
+
+def _in_words(text: str) -> str:
+    _, _, pattern = text.partition(" matching regex ")
+    return _IN_WORDS.get(pattern, text)
 
 
 def _shown(text: str) -> str:

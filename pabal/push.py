@@ -6,7 +6,8 @@ from msgspec import Meta, Struct, field
 
 Preview = Literal["full", "sender", "none"]
 Lang = Literal["ko", "en"]
-TimeOfDay = Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)")]
+TIME_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$(?!\n)"
+TimeOfDay = Annotated[str, Meta(pattern=TIME_PATTERN)]
 MAX_ZONE = 64
 ZoneName = Annotated[str, Meta(min_length=1, max_length=MAX_ZONE)]
 

@@ -21,7 +21,7 @@ def _zone(name: str) -> ZoneInfo | None:
 def check_hours(hours: QuietHours, *, field: str = "quiet") -> QuietHours:
     """Raises: BadRequest if there is no such time zone."""
     if _zone(hours.tz) is None:
-        raise BadRequest(f"no time zone {hours.tz!r}; one such as Asia/Seoul", field=field)
+        raise BadRequest(f"no time zone {hours.tz!r}; one such as Asia/Seoul", field=f"{field}.tz")
     return hours
 
 

@@ -22,6 +22,7 @@ from pabal.messages.group_requests import GroupMute as GroupMute
 from pabal.messages.group_requests import GroupRemove as GroupRemove
 from pabal.messages.group_requests import GroupUninvite as GroupUninvite
 from pabal.messages.group_requests import GroupUpdate as GroupUpdate
+from pabal.messages.limits import KIND_PATTERN as KIND_PATTERN
 from pabal.messages.limits import MAX_ARRAY as MAX_ARRAY
 from pabal.messages.limits import MAX_BODY_BYTES as MAX_BODY_BYTES
 from pabal.messages.limits import MAX_BODY_DEPTH as MAX_BODY_DEPTH

@@ -42,7 +42,8 @@ Number = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 PositiveNumber = Annotated[int, Meta(ge=1, le=MAX_NUMBER)]
 RequestIdText = Annotated[str, Meta(min_length=1, max_length=REQUEST_ID_MAX)]
 # A lone `$` would take "text\n" too; `\\Z` is not known to the readers of our OpenAPI document.
-KindText = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[a-z0-9._-]+$(?!\n)")]
+KIND_PATTERN = r"^[a-z0-9._-]+$(?!\n)"
+KindText = Annotated[str, Meta(min_length=1, max_length=32, pattern=KIND_PATTERN)]
 GroupName = Annotated[str, Meta(min_length=1, max_length=MAX_GROUP_NAME)]
 InviteCode = Annotated[str, Meta(min_length=1, max_length=MAX_INVITE_CODE)]
 InviteSeconds = Annotated[int, Meta(ge=1, le=MAX_INVITE_SECONDS)]

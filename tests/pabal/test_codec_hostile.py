@@ -486,3 +486,23 @@ def test_requests_are_split_unread_and_their_ids_read_alone(form):
     assert isinstance(parts, list)
     assert [codec.request_id_of(part, form) for part in parts] == ["1", None, None, None, None, None]
     assert codec.split_requests(parts[0], form) == [parts[0]]
+
+
+@pytest.mark.parametrize(
+    ("payload", "field", "detail"),
+    [
+        (
+            b'{"op":"quiet.set","hours":{"from":"25:00","to":"07:00","tz":"UTC"}}',
+            "hours.from",
+            "expected a time of day, such as 22:30",
+        ),
+        (
+            b'{"to":"bob","text":"hi","kind":"A b"}',
+            "kind",
+            "expected small letters, digits, dots, dashes and underscores",
+        ),
+    ],
+)
+def test_a_form_is_told_in_words_and_not_as_a_pattern(payload, field, detail):
+    rejected = codec.decode_request(payload)
+    assert (rejected.error.field, rejected.error.detail) == (field, f"{field}: {detail}")

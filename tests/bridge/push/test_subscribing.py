@@ -120,7 +120,7 @@ async def test_quiet_hours_are_shown_and_only_for_ones_own_conversations(push):
         assert refused == (code, "conv")
     assert await push.refused("bob", {"op": "quiet.set"}) == ("bad_request", "hours")
     bad = {**HOURS, "tz": "Mars/Olympus"}
-    assert await push.refused("bob", {"op": "quiet.set", "hours": bad}) == ("bad_request", "hours")
+    assert await push.refused("bob", {"op": "quiet.set", "hours": bad}) == ("bad_request", "hours.tz")
 
 
 @pytest.mark.parametrize(
