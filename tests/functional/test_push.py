@@ -13,11 +13,14 @@ import pytest
 from push_stand_in import Answer, standing_in
 from push_talk import Receiver
 
+from bridge.store.engine import open_engine, sqlite_url
+from bridge.store.push_desk import PushDesk
 from pabal_client import Rest
 
 pytestmark = pytest.mark.functional
 
 PATIENCE_S = 120
+SECRET = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
 
 
 def _until(condition, what):
@@ -81,6 +84,46 @@ def test_a_push_reaches_its_service_and_a_killed_workers_jobs_go_on(start_server
             worker.process.send_signal(signal.SIGTERM)
             assert worker.process.wait(60) == 0
         assert [one["body"] for one in pushed()] == ["안녕", "while nobody sends"]
+
+
+def test_a_process_without_the_broker_leaves_wake_ups_over_mqtt_to_the_one_that_has_it(
+    start_server, tmp_path
+):
+    with standing_in(tmp_path, lambda _: Answer(201)) as service:
+        settings = {"PABAL_RATE_LIMITS": "off"}
+        server = start_server(environment=settings)
+        alice, bob = _people(server)
+        with Rest(f"http://127.0.0.1:{server.http}") as rest:
+            small = rest.log_in("bob", "correct horse battery", "small").access_token
+        _call(server, "PUT", "/devices/small/push", small, {"service": "mqtt"})
+        server.stop()
+        settings |= {"PABAL_PUSH": "off", "PABAL_PUSH_PRIVATE_ENDPOINTS": "localhost"}
+        server.start()
+        _call(
+            server,
+            "PUT",
+            "/devices/phone/push",
+            bob,
+            {"service": "webhook", "url": service.url, "secret": SECRET},
+        )
+        with Worker(server, service):
+            for text in ("one", "two"):
+                _say(server, alice, text)
+                _until(
+                    lambda said=text: any(said in str(one.body) for one in service.requests), "the webhook"
+                )
+        engine = open_engine(sqlite_url(server.data))
+        desk = PushDesk(engine)
+        assert [(one.key.device, one.state, one.tries) for one in desk.open_jobs(10)] == [
+            ("small", "queued", 0)
+        ] * 2
+        assert desk.dead(10) == []
+        server.stop()
+        settings["PABAL_PUSH"] = "embedded"
+        server.start()
+        _until(lambda: not desk.open_jobs(10), "the wake-up")
+        assert desk.dead(10) == []
+        engine.dispose()
 
 
 def test_a_newcomer_sees_pushes_in_the_log(server):
