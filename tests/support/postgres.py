@@ -27,6 +27,8 @@ class Postgres:
         self._maintenance = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         # What is committed need not outlive the machine that runs the tests, but only PostgreSQL's own stops.
         self._run("ALTER SYSTEM SET fsync = off")
+        # It would write statistics at moments of its own, and a copy with others than the template's is not used again.
+        self._run("ALTER SYSTEM SET autovacuum = off")
         self._run("SELECT pg_reload_conf()")
         self._templates: dict[str, Template] = {}
         # Which template a database was made from, while it is somebody's.
