@@ -257,7 +257,7 @@ class Settings(BaseSettings):
     )
     push: Literal["embedded", "off"] = setting(
         "embedded",
-        "Whether pabal serve sends pushes itself; off: pabal push does, or nobody.",
+        "Whether the process that commits sends pushes too; off: pabal push does alone, or nobody.",
         "embedded or off",
     )
     push_private_endpoints: Origins = setting(
