@@ -73,8 +73,8 @@ class Job:
 class Taken:
     """A lane that this worker has until its lease ends, and what is due in it by seq.
 
-    `host` as in `Waiting`. `subscribed_ts` tells this subscription from an earlier or later one of the device; `failures` are tries that
-    failed in a row.
+    `host` as in `Waiting`. `subscribed_ts` tells this subscription from an earlier or later one of the device;
+    `failures` are tries that failed in a row.
     """
 
     subscription: Subscription

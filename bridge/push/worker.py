@@ -159,8 +159,8 @@ class Worker:
         leaves: Collection[str] = (),
     ) -> None:
         """`name` is this worker's alone, also among those of other processes. The services and the store stay the
-        caller's. `send_s` bounds a try. `leaves` are services whose jobs wait for another
-        worker; those of any other that is not among `services` are dead letters.
+        caller's. `send_s` bounds a try. `leaves` are services whose jobs wait for another worker; those of any other
+        that is not among `services` are dead letters.
         """
         self._store = store
         self._services = services

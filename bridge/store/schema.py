@@ -109,8 +109,8 @@ def _last_words(error: SQLAlchemyError) -> str:
 def upgrade(engine: Engine) -> bool:
     """Bring the database to the schema of this version. Returns whether anything had to be done.
 
-    Raises: SchemaError if the database is from a newer version or another program's, UnusableDatabase if an upgrade fails; then it is as
-    it was.
+    Raises: SchemaError if the database is from a newer version or another program's, UnusableDatabase if an upgrade
+    fails; then it is as it was.
     """
     now = state(engine)
     check_ours(now, engine)
