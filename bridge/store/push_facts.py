@@ -117,7 +117,7 @@ class _Look:
         asking = {(job.key.user, _other(job)) for job in jobs if job.asks}
         named |= asking
         people = sorted({*users, *(sender for _user, sender in named)})
-        names = {user: name for user, name in self._each(self._sql.accounts, people)}  # noqa: C416 -- a result has keys()
+        names: dict[str, str | None] = dict(self._each(self._sql.accounts, people))
         apart, knows = self._pairs(named)
         hidden = {
             (user, conv, message_id) for user, conv, message_id in self._each(self._sql.hidden, sorted(told))
@@ -165,7 +165,7 @@ class _Look:
         return known
 
     def _each(self, statement: Any, keys: Sequence[Any], **more: int) -> Iterable[Any]:
-        return self._connection.execute(statement, {"keys": rows(keys), **more}) if keys else ()
+        return self._connection.execute(statement, {"keys": rows(keys), **more}).all() if keys else ()
 
     def _pairs(self, named: set[tuple[UserId, UserId]]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
         """Those of whom one has blocked the other, and those of whom the first may know the second one's name."""

@@ -90,7 +90,7 @@ class PushStore:
     def take(self, lanes: Sequence[Lane], worker: str, now: int, until: int) -> list[Taken]:
         asked = {"keys": rows(sorted(lanes)), "worker": worker, "now": now, "until": until}
         with self._writing() as connection:
-            leased = {(row[0], row[1]): row for row in connection.execute(self._sql.lease, asked)}
+            leased = {(row[0], row[1]): row for row in connection.execute(self._sql.lease, asked).all()}
             if not leased:
                 return []
             its = {"keys": rows(sorted(leased)), "now": now, "limit": JOBS_A_TURN}
@@ -124,7 +124,7 @@ class PushStore:
             if starts:
                 named = sorted((*start.job.key, start.taken.subscription.service) for start in starts)
                 asked = {"rows": rows(named), "worker": worker, "now": now}
-                may = {_key(row) for row in connection.execute(sql.begin, asked)}
+                may = {_key(row) for row in connection.execute(sql.begin, asked).all()}
                 shown = sorted(
                     (job.key.user, job.key.device, job.conv, job.message_id)
                     for job in (start.job for start in starts)
