@@ -14,6 +14,8 @@ import httpcore2
 
 # Of what has come and nobody has read; then the other side waits.
 _MOST_BUFFERED: Final = 256 * 1024
+# Of what is to go out: with so much the other side can begin.
+_TOGETHER: Final = 8 * 1024
 # How long the end of a connection waits for the other side; it is cut off then.
 _GOODBYE_S: Final = 1.0
 
@@ -51,7 +53,7 @@ class _Link(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._came = bytearray()
-        self._outgoing: list[bytes] = []
+        self._outgoing = bytearray()
         self._is_over = False
         self._lost: Exception | None = None
         self._news: asyncio.Future[None] | None = None
@@ -124,7 +126,9 @@ class _Link(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         if not self._outgoing:
             loop.call_soon(self.flush)
-        self._outgoing.append(data)
+        self._outgoing += data
+        if len(self._outgoing) >= _TOGETHER:
+            self.flush()
         while self._is_full and not self._is_over:
             if self._room is None or self._room.done():
                 self._room = loop.create_future()
@@ -133,7 +137,7 @@ class _Link(asyncio.Protocol):
 
     def flush(self) -> None:
         if self._outgoing and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._outgoing))
+            self._transport.write(bytes(self._outgoing))
         self._outgoing.clear()
 
 
