@@ -14,12 +14,11 @@ from urllib.parse import quote, urlsplit
 
 import httpcore2
 
+from push.connections import PushConnections
 from push.endpoints import EndpointRules
 from push.guarded_network import GuardedNetwork, PrivateAddressError
-from push.posting import PostFailed, Reply
+from push.posting import MAX_REPLY_BYTES, PostFailed, Reply
 
-# What is kept of an answer; longer ones are cut, and their connection is closed.
-MAX_REPLY_BYTES: Final = 16 * 1024
 _CONNECTIONS: Final = 128
 _KEEP_ALIVE_S: Final = 300.0
 # What may stand in a path or query as it is; a % too, because what is quoted already stays so.
@@ -46,7 +45,6 @@ class HttpPosts:
         *,
         context: ssl.SSLContext | None = None,
         patience: Patience = Patience(),
-        http2: bool = True,
     ) -> None:
         self._patience = patience
         self._timeouts = {
@@ -55,14 +53,11 @@ class HttpPosts:
             "write": patience.write,
             "pool": patience.pool,
         }
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=context or httpcore2.default_ssl_context(),
-            max_connections=_CONNECTIONS,
-            max_keepalive_connections=_CONNECTIONS,
-            keepalive_expiry=_KEEP_ALIVE_S,
-            http1=True,
-            http2=http2,
-            network_backend=GuardedNetwork(rules),
+        self._pool = PushConnections(
+            context or httpcore2.default_ssl_context(),
+            GuardedNetwork(rules),
+            most=_CONNECTIONS,
+            keep_alive_s=_KEEP_ALIVE_S,
         )
 
     async def post(self, url: str, headers: Mapping[str, str], content: bytes) -> Reply:
@@ -98,17 +93,18 @@ def _request(
     target = quote(parts.path or "/", _OF_TARGETS)
     if parts.query:
         target += "?" + quote(parts.query, _OF_TARGETS)
-    asked = [
-        (b"host", place),
-        (b"user-agent", b"pabal"),
-        *((name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()),
-        (b"content-length", b"%d" % len(content)),
-    ]
+    asked = {b"host": place, b"user-agent": b"pabal"}
+    for name, value in headers.items():
+        if not value.isprintable():
+            # In HTTP/2 it would end the connection, for all who share it.
+            raise ValueError(f"{name} has characters that cannot be sent")
+        asked[name.lower().encode("ascii")] = value.strip().encode("ascii")
+    asked[b"content-length"] = b"%d" % len(content)
     address = httpcore2.URL(
         scheme=parts.scheme.encode("ascii"), host=host, port=parts.port, target=target.encode("ascii")
     )
     return httpcore2.Request(
-        "POST", address, headers=asked, content=content, extensions={"timeout": timeouts}
+        "POST", address, headers=list(asked.items()), content=content, extensions={"timeout": timeouts}
     )
 
 

@@ -7,6 +7,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+# What is kept of an answer; longer ones are cut.
+MAX_REPLY_BYTES: Final = 16 * 1024
 _LONGEST_REASON: Final = 200
 _NOT_SHOWN: Final = re.compile(r"(?:[^\x20-\x7e\xa0-\U0010ffff]|\s)+")
 

@@ -4,15 +4,20 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections import Counter
 
+import h2.config
+import h2.connection
+import h2.events
 import httpcore2
 import pytest
+from hyperframe.frame import GoAwayFrame
 from push_stand_in import Answer
 
 from push.endpoints import EndpointRules
 from push.guarded_network import GuardedNetwork, PrivateAddressError
-from push.http_posts import MAX_REPLY_BYTES, HttpPosts
-from push.posting import PostFailed, Reply
+from push.http_posts import HttpPosts
+from push.posting import MAX_REPLY_BYTES, PostFailed, Reply
 
 
 async def test_a_post_goes_out_over_http2_and_its_answer_comes_back(service, posts):
@@ -42,6 +47,18 @@ async def test_a_header_that_cannot_be_sent_is_a_failure(posts, service):
     with pytest.raises(PostFailed, match="unicode encode error"):
         await posts.post(f"{service.url}/a", {"x": "메"}, b"")
     assert service.requests == []
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\0b", "a\tb"])
+async def test_one_that_would_end_the_connection_is_not_sent(posts, service, value):
+    with pytest.raises(PostFailed, match="x has characters that cannot be sent"):
+        await posts.post(f"{service.url}/a", {"x": value}, b"")
+    assert service.requests == []
+
+
+async def test_names_of_headers_may_be_in_capitals_and_values_have_no_space_around(posts, service):
+    await posts.post(f"{service.url}/a", {"X-Y": " a "}, b"")
+    assert service.requests[0].headers["x-y"] == "a"
 
 
 async def test_many_posts_share_one_connection(service, posts):
@@ -134,6 +151,49 @@ async def test_a_certificate_that_nobody_vouches_for_is_a_failure(service):
     assert service.requests == []
 
 
+class _Leaving(asyncio.Protocol):
+    """Says farewell with every third request that it takes, answers those three after that, and hears no others."""
+
+    def __init__(self, taken):
+        self._taken = taken
+        self._http = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=False, header_encoding=None)
+        )
+        self._streams = []
+
+    def connection_made(self, transport):
+        self._transport = transport
+        self._http.initiate_connection()
+        transport.write(self._http.data_to_send())
+
+    def data_received(self, data):
+        for event in self._http.receive_data(data):
+            if isinstance(event, h2.events.RequestReceived) and len(self._streams) < 3:
+                self._taken[dict(event.headers)[b":path"]] += 1
+                self._streams.append(event.stream_id)
+                if len(self._streams) == 3:
+                    self._transport.write(GoAwayFrame(0, last_stream_id=event.stream_id).serialize())
+                    asyncio.get_running_loop().call_soon(self._answer)
+        self._transport.write(self._http.data_to_send())
+
+    def _answer(self):
+        for stream_id in self._streams:
+            self._http.send_headers(stream_id, [(":status", "201")], end_stream=True)
+        self._transport.write(self._http.data_to_send())
+        self._transport.close()
+
+
+async def test_a_server_that_ends_its_connections_in_peace_is_asked_everything_once(service, posts):
+    taken = Counter()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Leaving(taken), "127.0.0.1", 0, ssl=_tls(service, "h2"))
+    async with server:
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}"
+        replies = await asyncio.gather(*(posts.post(f"{url}/{n}", {}, b"x") for n in range(30)))
+    assert [reply.status for reply in replies] == [201] * 30
+    assert taken == {b"/%d" % n: 1 for n in range(30)}
+
+
 async def test_http_1_is_spoken_with_a_server_that_has_no_other(service, posts):
     async def answer(reader, writer):
         with contextlib.suppress(OSError):
@@ -147,6 +207,44 @@ async def test_http_1_is_spoken_with_a_server_that_has_no_other(service, posts):
     async with server:
         reply = await posts.post(f"https://localhost:{server.sockets[0].getsockname()[1]}/", {}, b"")
     assert (reply.status, reply.http_version) == (204, "HTTP/1.1")
+
+
+async def test_one_that_was_chosen_may_be_without_tls(posts):
+    async with _speaking(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n") as port:
+        reply = await posts.post(f"http://localhost:{port}/", {}, b"")
+    assert (reply.status, reply.http_version) == (204, "HTTP/1.1")
+
+
+async def test_those_who_wait_for_a_connection_share_its_failure(hasty):
+    came = []
+
+    def hang_up(_reader, writer):
+        came.append(writer)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}/"
+        found = await asyncio.gather(*(hasty.post(url, {}, b"x") for _ in range(20)), return_exceptions=True)
+    assert [type(one) for one in found] == [PostFailed] * 20
+    assert len(came) == 1
+
+
+async def test_one_who_gives_up_while_a_connection_is_made_leaves_it_to_others(service, posts):
+    first, second = (asyncio.create_task(posts.post(f"{service.url}/{n}", {}, b"x")) for n in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).status == 200
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert [received.path for received in service.requests] == ["/1"]
+
+
+async def test_closing_while_a_connection_is_made_harms_nobody(service, posts):
+    asking = asyncio.create_task(posts.post(f"{service.url}/a", {}, b"x"))
+    await asyncio.sleep(0)
+    await posts.close()
+    with pytest.raises(PostFailed, match="the connection was closed"):
+        await asking
 
 
 async def test_nobody_listening_is_a_failure(hasty):
