@@ -106,11 +106,14 @@ class ReportRow(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 @dataclass(slots=True)
 class PeoplePlan:
-    """What one transaction writes about people: None takes away."""
+    """What one transaction writes about people: None takes away. `answered` are requests to be contacts that wait no
+    longer, of who was asked and who asked, with the device of who was asked that saw to it; empty: it was not them.
+    """
 
     contacts: dict[Pair, ContactRow | None] = field(default_factory=dict)
     blocks: dict[Pair, int | None] = field(default_factory=dict)
     reports: list[ReportRow] = field(default_factory=list)
+    answered: dict[Pair, str] = field(default_factory=dict)
 
 
 def want_people(

@@ -56,10 +56,10 @@ def change_block(batch: Batch, command: ChangeBlock) -> bytes | None:
         people.blocks.add((user, other))
         people.counts[user, "blocked"] += 1
         batch.plan.people.blocks[user, other] = batch.ts
-        _set(batch, user, other, None)
+        _set(batch, command, user, other, None)
         if people.contacts.get((other, user)) == "received":
             # It was one's own request, and is as good as taken back.
-            _set(batch, other, user, None)
+            _set(batch, command, other, user, None)
         _tell(batch, user, "blocked", other)
     batch.plan.related.extend((user, other))
     return _done(command)
@@ -114,7 +114,7 @@ def _request(batch: Batch, command: ChangeContact) -> State:
     mine, theirs = people.contacts.get((user, other)), people.contacts.get((other, user))
     if theirs in {"requested", "accepted"}:
         # Both want it, whoever asked first.
-        return _both_accept(batch, user, other)
+        return _both_accept(batch, command)
     if mine == "requested" and theirs == "received":
         return mine
     # What was asked before a block that has ended is still on this side, and gone from the other.
@@ -122,8 +122,8 @@ def _request(batch: Batch, command: ChangeContact) -> State:
         raise TooLarge(f"at most {MAX_REQUESTED} open requests; take one back first", field="user")
     if people.counts[other, "received"] >= MAX_RECEIVED:
         raise TooLarge(f"{other!r} has too many open requests", field="user")
-    _set(batch, user, other, "requested", command.text)
-    _set(batch, other, user, "received", command.text)
+    _set(batch, command, user, other, "requested", command.text)
+    _set(batch, command, other, user, "received", command.text)
     _tell(batch, user, "requested", other, command.text)
     _tell(batch, other, "received", user, command.text)
     return "requested"
@@ -138,18 +138,18 @@ def _accept(batch: Batch, command: ChangeContact) -> State:
         return mine
     if mine != "received":
         raise NotFound(f"{other!r} has not asked", field="user")
-    return _both_accept(batch, user, other)
+    return _both_accept(batch, command)
 
 
-def _both_accept(batch: Batch, user: UserId, other: UserId) -> State:
-    people = batch.facts.people
+def _both_accept(batch: Batch, command: ChangeContact) -> State:
+    people, user, other = batch.facts.people, command.user, command.other
     if people.contacts.get((user, other)) == people.contacts.get((other, user)) == "accepted":
         return "accepted"
     for one in (user, other):
         if people.counts[one, "accepted"] >= MAX_CONTACTS:
             raise TooLarge(f"{one!r} has {MAX_CONTACTS} contacts, and no place for more", field="user")
     for one, another in ((user, other), (other, user)):
-        _set(batch, one, another, "accepted")
+        _set(batch, command, one, another, "accepted")
         _tell(batch, one, "accepted", another)
     batch.plan.related.extend((user, other))
     return "accepted"
@@ -162,16 +162,25 @@ def _remove(batch: Batch, command: ChangeContact) -> None:
         return
     for one, another in ((user, other), (other, user)):
         if (one, another) in people.contacts:
-            _set(batch, one, another, None)
+            _set(batch, command, one, another, None)
             _tell(batch, one, "removed", another)
     batch.plan.related.extend((user, other))
 
 
-def _set(batch: Batch, user: UserId, other: UserId, state: State | None, text: str | None = None) -> None:
+def _set(
+    batch: Batch,
+    command: ChangeContact | ChangeBlock,
+    user: UserId,
+    other: UserId,
+    state: State | None,
+    text: str | None = None,
+) -> None:
     people, pair = batch.facts.people, (user, other)
     before = people.contacts.pop(pair, None)
     if before is not None:
         people.counts[user, before] -= 1
+    if before == "received" and state != "received":
+        batch.plan.people.answered[pair] = command.device if command.user == user else ""
     if state is not None:
         people.contacts[pair] = state
         people.counts[user, state] += 1

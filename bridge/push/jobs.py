@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from bridge.push.ports import Notification, Subscription
-from pabal.ids import ConvId, DeviceId, UserId
+from pabal.ids import ConvId, DeviceId, UserId, members_of
 from pabal.push import Lang, Preview, QuietHours
 
 JobKind = Literal["message", "clear"]
@@ -45,7 +45,9 @@ class JobKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Times are milliseconds since 1970. For a `clear`, `message_id` says up to where it takes away what is shown."""
+    """Times are milliseconds since 1970. For a `clear`, `message_id` says up to where it takes away what is shown; of
+    requests to be contacts the key's seq does.
+    """
 
     key: JobKey
     type: str
@@ -59,7 +61,7 @@ class Job:
 
     @property
     def asks(self) -> bool:
-        """Somebody asks to be a contact; `conv` is that of the two, and there is no message."""
+        """It is about somebody's asking to be a contact; `conv` is that of the two, and there is no message."""
         return self.type == ASKS
 
     @property
@@ -67,6 +69,11 @@ class Job:
         """32 hex digits, the same in every try."""
         named = "\0".join((*map(str, self.key), str(self.created_ts)))
         return blake2b(named.encode(), digest_size=16, person=b"pabal push").hexdigest()
+
+
+def other_of(conv: ConvId, user: UserId) -> UserId:
+    """Who else is in the conversation of two."""
+    return next(one for one in members_of(conv) if one != user)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,9 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One member's side of a conversation. `shown`: the newest message that may be seen on the device now."""
+    """One member's side of a conversation. `shown`: the newest message that may be seen on the device now,
+    and `asked` the seq of the newest request to be a contact.
+    """
 
     is_member: bool
     read_upto: int
@@ -101,6 +110,7 @@ class Place:
     name: str | None = None
     quiet: QuietHours | None = None
     shown: int | None = None
+    asked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

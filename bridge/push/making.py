@@ -82,6 +82,17 @@ def taken_back(plan: Plan) -> list[tuple[str, int]]:
     ]
 
 
+def answered(plan: Plan, pushed: Collection[UserId]) -> list[tuple[UserId, ConvId, str]]:
+    """Who was asked to be a contact and need not be told of it any more, the conversation of the two, and the device
+    that needs no push for that.
+    """
+    return [
+        (user, ids.direct(user, asker), device)
+        for (user, asker), device in plan.people.answered.items()
+        if user in pushed
+    ]
+
+
 def _who_asks(entry: InboxEntry) -> UserId | None:
     """To be a contact; None where nobody does."""
     if entry.type != "contact" or entry.data is None:

@@ -66,8 +66,9 @@ def _drop(taken: Taken, known: Known, job: Job, now: int, minute_of: MinuteOf) -
 
 
 def _why_not_clear(known: Known, job: Job) -> str | None:
-    shown = _place(known, job).shown
-    if shown is None or shown > (job.message_id or 0):
+    place = _place(known, job)
+    shown, upto = (place.asked, job.key.seq) if job.asks else (place.shown, job.message_id or 0)
+    if shown is None or shown > upto:
         return "nothing shown"
     return None
 
@@ -124,7 +125,7 @@ def notification(taken: Taken, known: Known, job: Job, now: int) -> Notification
             expires = min(expires, said.expires_ts)
     return Notification(
         push_id=job.push_id,
-        kind="contact" if job.asks else job.key.kind,
+        kind="contact" if job.asks and job.key.kind == "message" else job.key.kind,
         seq=job.key.seq,
         conv=job.conv,
         message_id=job.message_id,

@@ -10,8 +10,9 @@ from typing import Any, Literal, Protocol
 
 from pabal.ids import ConvId, DeviceId, UserId
 
-# message: something is new. clear: what was shown of that conversation has been read elsewhere, take it away
-# silently. contact: somebody asks to be one. wake: nothing but a reason to sync.
+# message: something is new. clear: what was shown of that conversation has been read elsewhere, or of a request to be a
+# contact (no message_id) has been answered, take it away silently. contact: somebody asks to be one. wake: nothing but
+# a reason to sync.
 Kind = Literal["message", "clear", "contact", "wake"]
 
 
@@ -36,7 +37,8 @@ class Notification:
     Attributes:
         push_id: names this push; the same in every try.
         seq: of the inbox update that it is about; 0 for none.
-        collapse: the same for all of one conversation, at most 32 of the URL-safe base64 alphabet.
+        collapse: the same for all of one conversation, and another for requests of the two to be contacts; at most 32 of
+            the URL-safe base64 alphabet.
         badge: messages that are unread in all conversations together.
         ttl_s: seconds after which it is of no use any more.
         urgent: shown at once (a mention, a message between two), or when it suits the device.

@@ -18,6 +18,7 @@ from bridge.store.tables import (
     change_log,
     device,
     login_session,
+    push_asked,
     push_job,
     push_log,
     push_shown,
@@ -257,7 +258,7 @@ class AccountTransaction:
 
     def end_pushes(self, user: UserId, name: DeviceId) -> None:
         """Nothing is pushed to this device any longer, also not what waits."""
-        for table in (push_subscription, push_job, push_shown):
+        for table in (push_subscription, push_job, push_shown, push_asked):
             self._connection.execute(delete(table).where(table.c.user_id == user, table.c.device_id == name))
 
     # Login sessions

@@ -34,7 +34,14 @@ class ErasureStatements:
         self.hidden = text("DELETE FROM hidden_message WHERE user_id = :user")
         self.pushes = [
             text(f"DELETE FROM {table} WHERE user_id = :user")
-            for table in ("push_subscription", "push_job", "push_log", "push_shown", "quiet_hours")
+            for table in (
+                "push_subscription",
+                "push_job",
+                "push_log",
+                "push_shown",
+                "push_asked",
+                "quiet_hours",
+            )
         ]
         tables = ("direct_message", "group_message")
         self.contents = {table: _contents(table) for table in tables}

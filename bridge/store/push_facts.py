@@ -8,13 +8,13 @@ import msgspec
 from sqlalchemy import Connection, Engine, text
 
 from bridge.plan import Extra
-from bridge.push.jobs import ASKS, Job, Known, Lane, Place, Said, Taken
+from bridge.push.jobs import ASKS, Job, Known, Lane, Place, Said, Taken, other_of
 from bridge.store import dialect
 from bridge.store.dialect import Dialect, rows
 from bridge.store.read_statements import ReadStatements
 from bridge.store.read_store import Snapshot
 from bridge.updates import StoredMessage
-from pabal.ids import ConvId, DeviceId, UserId, members_of
+from pabal.ids import ConvId, DeviceId, UserId
 from pabal.push import QuietHours
 
 _ALL = ""
@@ -41,6 +41,11 @@ class _Statements:
         self.shown = text(
             f"SELECT p.user_id, p.device_id, p.conv_id, p.message_id FROM {d.each('keys')}"
             f" CROSS JOIN push_shown AS p WHERE p.user_id = {d.field(0)} AND p.device_id = {d.field(1)}"
+            f" AND p.conv_id = {d.field(2)}"
+        )
+        self.shown_requests = text(
+            f"SELECT p.user_id, p.device_id, p.conv_id, p.seq FROM {d.each('keys')}"
+            f" CROSS JOIN push_asked AS p WHERE p.user_id = {d.field(0)} AND p.device_id = {d.field(1)}"
             f" AND p.conv_id = {d.field(2)}"
         )
         self.hidden = text(
@@ -114,7 +119,7 @@ class _Look:
         named = {
             (job.key.user, UserId(row.sender)) for job in jobs if (row := _of(messages, job)) is not None
         }
-        asking = {(job.key.user, _other(job)) for job in jobs if job.asks}
+        asking = {(job.key.user, _other(job)) for job in jobs if job.asks and job.key.kind == "message"}
         named |= asking
         people = sorted({*users, *(sender for _user, sender in named)})
         names: dict[str, str | None] = dict(self._each(self._sql.accounts, people))
@@ -190,13 +195,26 @@ class _Look:
             (Lane(UserId(user), DeviceId(device)), conv): message_id
             for user, device, conv, message_id in self._each(self._sql.shown, asked)
         }
+        clears = sorted(
+            (*one.lane, job.conv) for one in taken for job in one.jobs if job.asks and job.key.kind == "clear"
+        )
+        asks = {
+            (Lane(UserId(user), DeviceId(device)), conv): seq
+            for user, device, conv, seq in self._each(self._sql.shown_requests, clears)
+        }
         members = {(row[0], row[1]): row[2:] for row in self._each(self._sql.places, wanted)}
         places: dict[Lane, dict[ConvId, Place]] = {one.lane: {} for one in taken}
         for user, device, conv in asked:
             lane = Lane(user, device)
             left, read_upto, muted_until, name = members.get((user, conv), (0, 0, None, None))
             places[lane][conv] = Place(
-                left is None, read_upto, muted_until, name, quiet.get((user, conv)), shown.get((lane, conv))
+                left is None,
+                read_upto,
+                muted_until,
+                name,
+                quiet.get((user, conv)),
+                shown.get((lane, conv)),
+                asks.get((lane, conv)),
             )
         return places, quiet
 
@@ -208,8 +226,7 @@ class _Look:
 
 
 def _other(job: Job) -> UserId:
-    """Who is not the user, in the conversation of the two."""
-    return next(one for one in members_of(job.conv or ConvId("")) if one != job.key.user)
+    return other_of(job.conv or ConvId(""), job.key.user)
 
 
 def _of(messages: dict[tuple[str, int], StoredMessage], job: Job) -> StoredMessage | None:

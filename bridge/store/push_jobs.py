@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, Engine, text
 
 from bridge.plan import Plan
-from bridge.push.making import PushTimes, jobs, taken_back
+from bridge.push.jobs import ASKS
+from bridge.push.making import PushTimes, answered, jobs, taken_back
 from bridge.store.dialect import Dialect, rows
 from bridge.store.subscription_store import SubscriptionStatements
 from pabal.ids import UserId
@@ -58,6 +59,17 @@ class PushJobs:
             for table in ("push_log", "push_job")
         ]
 
+        # Who asked may have blocked who was asked, of which no inbox tells: the seq is that of what is shown.
+        self._clear_asked = text(
+            "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts,"
+            " expires_ts, state, tries)"
+            f" SELECT p.user_id, p.device_id, p.seq, 'clear', '{ASKS}', p.conv_id, NULL, :now, :now, :expires,"
+            f" 'queued', 0 FROM {d.each('rows')} CROSS JOIN push_subscription AS s CROSS JOIN push_asked AS p"
+            f" WHERE s.user_id = {d.field(0)} AND s.ended IS NULL AND s.device_id <> {d.field(2)}"
+            f" AND p.user_id = s.user_id AND p.device_id = s.device_id AND p.conv_id = {d.field(1)}"
+            " ON CONFLICT (user_id, device_id, seq, kind) DO NOTHING"
+        )
+
     def load(self, engine: Engine) -> None:
         """Before the first batch. Raises: sqlalchemy.exc.SQLAlchemyError."""
         with engine.connect() as connection:
@@ -76,4 +88,8 @@ class PushJobs:
         for statement in self._clear if back else ():
             asked = {"rows": rows(back), "now": ts, "expires": ts + self._times.ttl_ms}
             connection.execute(statement, asked)
-        return bool(made or back)
+        done = answered(plan, pushed)
+        if done:
+            asked = {"rows": rows(done), "now": ts, "expires": ts + self._times.ttl_ms}
+            connection.execute(self._clear_asked, asked)
+        return bool(made or back or done)

@@ -73,17 +73,6 @@ class PushStatements:
             " AND s.device_id = j.device_id AND s.leased_by = :worker AND s.leased_until > :now)"
             " RETURNING user_id, device_id, seq, kind"
         )
-        self.show = text(
-            "INSERT INTO push_shown (user_id, device_id, conv_id, message_id)"
-            f" SELECT {d.fields('text', 'text', 'text', 'bigint')} FROM {d.each('rows')} WHERE true"
-            " ON CONFLICT (user_id, device_id, conv_id) DO UPDATE SET"
-            f" message_id = {d.greatest}(push_shown.message_id, excluded.message_id)"
-        )
-        self.unshow = text(
-            "DELETE FROM push_shown WHERE (user_id, device_id, conv_id) IN"
-            f" (SELECT {d.fields('text', 'text', 'text')} FROM {d.each('rows')}"
-            f" WHERE push_shown.message_id <= {d.field(3, 'bigint')})"
-        )
         self.release = text(
             f"UPDATE push_subscription AS s SET leased_by = NULL, leased_until = 0 FROM {d.each('rows')}"
             f" WHERE {one_lane} AND s.leased_by = :worker"
@@ -103,16 +92,6 @@ class PushStatements:
             f"UPDATE push_log AS j SET state = {d.field(5)}, answer = {d.field(4)} FROM {d.each('rows')}"
             f" WHERE {one_job} AND j.state = 'in_doubt' AND j.tries = {d.field(6, 'bigint')}"
         )
-        # What was read while it was on its way.
-        self.clear_read = text(
-            "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts,"
-            " expires_ts, state, tries)"
-            f" SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, 'clear', 'read', m.conv_id, m.read_upto,"
-            f" :now, :now, {d.field(5, 'bigint')}, 'queued', 0 FROM {d.each('rows')} CROSS JOIN member AS m"
-            f" WHERE m.conv_id = {d.field(3)} AND m.user_id = {d.field(0)}"
-            f" AND m.read_upto >= {d.field(4, 'bigint')}"
-            " ON CONFLICT (user_id, device_id, seq, kind) DO NOTHING"
-        )
         self.depth = text("SELECT count(*), min(due_ts) FROM push_job")
         self.dead = text(
             f"SELECT {_JOB}, done_ts FROM push_log WHERE state IN ('dead', 'in_doubt')"
@@ -130,5 +109,5 @@ def log_of(d: Dialect, which: str, state: str, answer: str) -> TextClause:
         " due_ts = excluded.due_ts, expires_ts = excluded.expires_ts, state = excluded.state,"
         " tries = excluded.tries, service = excluded.service, answer = excluded.answer,"
         " sending_ts = excluded.sending_ts, done_ts = excluded.done_ts"
-        " RETURNING user_id, device_id, seq, kind, conv_id, message_id, expires_ts, state"
+        " RETURNING user_id, device_id, seq, kind, type, conv_id, message_id, expires_ts, state"
     )

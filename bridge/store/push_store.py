@@ -21,6 +21,7 @@ from bridge.store.engine import open_engine
 from bridge.store.failures import answering, classified
 from bridge.store.followed import FollowedMessages
 from bridge.store.push_facts import PushFacts
+from bridge.store.push_shown import ShownPushes
 from bridge.store.push_statements import JOBS_A_TURN, PushStatements
 from bridge.store.turnstile import first_in_line
 from pabal.errors import Unavailable
@@ -57,6 +58,7 @@ class PushStore:
         self._writer = writer
         self._reader = reader
         self._sql = PushStatements(dialect.of(writer))
+        self._shown = ShownPushes(dialect.of(writer))
         self._facts = PushFacts(reader)
         self._followed = FollowedMessages(dialect.of(reader))
 
@@ -125,14 +127,7 @@ class PushStore:
                 named = sorted((*start.job.key, start.taken.subscription.service) for start in starts)
                 asked = {"rows": rows(named), "worker": worker, "now": now}
                 may = {_key(row) for row in connection.execute(sql.begin, asked).all()}
-                shown = sorted(
-                    (job.key.user, job.key.device, job.conv, job.message_id)
-                    for job in (start.job for start in starts)
-                    if job.key in may and job.key.kind == "message" and job.message_id is not None
-                )
-                if shown:
-                    # From here on it may be seen there, whatever becomes of this try.
-                    connection.execute(sql.show, {"rows": rows(shown)})
+                self._shown.show(connection, (start.job for start in starts if start.job.key in may))
             if idle:
                 connection.execute(sql.release, {"rows": rows(sorted(idle)), "worker": worker})
         return may
@@ -177,28 +172,9 @@ class PushStore:
         if len(moved) < len(done):
             # What came after the lease is in the log by now.
             connection.execute(sql.correct, {"rows": rows(done)})
-        sent = [row for row in moved if row["state"] == "sent" and row["message_id"] is not None]
-        cleared = [
-            (row["user_id"], row["device_id"], row["conv_id"], row["message_id"])
-            for row in sent
-            if row["kind"] == "clear"
-        ]
-        told = [
-            (
-                row["user_id"],
-                row["device_id"],
-                row["seq"],
-                row["conv_id"],
-                row["message_id"],
-                row["expires_ts"],
-            )
-            for row in sent
-            if row["kind"] == "message"
-        ]
-        if cleared:
-            connection.execute(sql.unshow, {"rows": rows(sorted(cleared))})
-        if told:
-            connection.execute(sql.clear_read, {"rows": rows(sorted(told)), "now": now})
+        # A job is about something, or about nothing that could be taken away.
+        sent = [row for row in moved if row["state"] == "sent" and row["conv_id"] is not None]
+        self._shown.settle(connection, sent, now)
 
     def _move(self, connection: Connection, into_log: TextClause, asked: dict[str, Any]) -> list[Any]:
         """Jobs into the log. Returns their rows."""

@@ -35,7 +35,10 @@ class SubscriptionStatements:
             " ended = NULL, reason = NULL, told_ts = NULL, not_before = 0, failures = 0"
         )
         self.unsubscribe = text(f"DELETE FROM push_subscription WHERE (user_id, device_id) IN {pair}")
-        self.forget_shown = text(f"DELETE FROM push_shown WHERE (user_id, device_id) IN {pair}")
+        self.forget_shown = [
+            text(f"DELETE FROM {table} WHERE (user_id, device_id) IN {pair}")
+            for table in ("push_shown", "push_asked")
+        ]
         self.log_jobs = log_of(
             d, f"j.user_id = {d.field(0)} AND j.device_id = {d.field(1)}", "'dropped'", f"'{UNSUBSCRIBED}'"
         )
@@ -86,6 +89,7 @@ def unsubscribe(
     """What was still to be pushed there is dropped."""
     asked = {"rows": rows(list(whose))}
     connection.execute(sql.unsubscribe, asked)
-    connection.execute(sql.forget_shown, asked)
+    for statement in sql.forget_shown:
+        connection.execute(statement, asked)
     connection.execute(sql.log_jobs, {**asked, "now": ts})
     connection.execute(sql.forget_jobs, asked)

@@ -468,6 +468,21 @@ push_shown = Table(
     sqlite_with_rowid=False,
 )
 
+push_asked = Table(
+    "push_asked",
+    metadata,
+    Column("user_id", _user, primary_key=True),
+    Column("device_id", _device, primary_key=True),
+    Column("conv_id", _conv, primary_key=True, comment="of the user and who asks to be a contact"),
+    Column(
+        "seq",
+        BigInteger,
+        nullable=False,
+        comment="of the update that says so, the newest that may be seen there now",
+    ),
+    sqlite_with_rowid=False,
+)
+
 quiet_hours = Table(
     "quiet_hours",
     metadata,

@@ -11,7 +11,7 @@ from bridge.store.accounts import AccountStore
 from bridge.store.engine import open_engine
 
 HOURS = {"from": "22:00", "to": "07:00", "tz": "Asia/Seoul"}
-TABLES = ("push_subscription", "push_job", "push_log", "push_shown", "quiet_hours")
+TABLES = ("push_subscription", "push_job", "push_log", "push_shown", "push_asked", "quiet_hours")
 
 
 def counts(push, user: str = "bob") -> dict[str, int]:
@@ -150,6 +150,7 @@ async def everything(push) -> None:
     await push.subscribe()
     await push.ok("bob", {"op": "quiet.set", "hours": HOURS})
     await push.said("hi")
+    await push.ok("alice", {"op": "contact.request", "user": "bob"})
     await push.pushed()
     await push.said("ho")
     assert 0 not in counts(push).values()

@@ -1,5 +1,5 @@
 """The hosts of push subscriptions that were made before there was a column for it, so that these have their share of
-what is under way, too.
+what is under way, too; and where requests to be contacts are shown.
 """
 
 import json
@@ -25,7 +25,29 @@ _subscription = sa.table(
 )
 
 
+def _name(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
 def upgrade() -> None:
+    _fill_hosts()
+    op.create_table(
+        "push_asked",
+        sa.Column("user_id", _name(32), nullable=False),
+        sa.Column("device_id", _name(32), nullable=False),
+        sa.Column("conv_id", _name(65), nullable=False, comment="of the user and who asks to be a contact"),
+        sa.Column(
+            "seq",
+            sa.BigInteger(),
+            nullable=False,
+            comment="of the update that says so, the newest that may be seen there now",
+        ),
+        sa.PrimaryKeyConstraint("user_id", "device_id", "conv_id", name=op.f("pk_push_asked")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _fill_hosts() -> None:
     """Looks at each subscription once, by its key, and writes only where there is no host: it may be run again."""
     columns = _subscription.c
     whose = sa.tuple_(columns.user_id, columns.device_id)
@@ -73,4 +95,5 @@ def _host(target: str) -> str:
 
 
 def downgrade() -> None:
-    """What was filled in is true without this migration, too."""
+    """The hosts that were filled in are true without this migration, too."""
+    op.drop_table("push_asked")
