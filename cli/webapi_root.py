@@ -35,7 +35,7 @@ _GRACE_S = 5
 
 
 def serve(task: Task, listening: socket.socket) -> None:
-    """Serve until SIGTERM. Raises: SystemExit, always."""
+    """Serve until SIGTERM, which ends this process. Raises: SystemExit, if it could not."""
     settings = Settings.model_validate_json(task.settings)
     logs.configure(settings.log_level, settings.log_format)
 
@@ -47,7 +47,12 @@ def serve(task: Task, listening: socket.socket) -> None:
         brokers = [BrokerEndpoint(task.public_mqtt, task.public_ws)]
         return make_application(settings, relay, brokers, figures, metrics, "pabal-web")
 
-    web.run(application, f"fd://{listening.fileno()}", serve_settings(settings))
+    try:
+        web.run(application, f"fd://{listening.fileno()}", serve_settings(settings))
+    except SystemExit as ended:
+        if ended.code == 0:
+            web.leave_at_once()
+        raise
 
 
 def serve_settings(settings: Settings) -> ServeSettings:

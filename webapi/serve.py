@@ -3,9 +3,11 @@
 gunicorn has no types, which is what every `no-untyped-call` below is about.
 """
 
+import logging
 import os
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -15,9 +17,6 @@ from gunicorn.glogging import Logger
 from webapi.app import close_app
 from webapi.settings import ServeSettings
 from webapi.worker import Worker
-
-if TYPE_CHECKING:
-    import logging
 
 _FD = "fd://"
 
@@ -100,6 +99,18 @@ class _Arbiter(Arbiter):
 
 
 def _close(_arbiter: Any, worker: Any) -> None:
-    """Called in the worker process as its last act."""
+    """Called in the worker process as its last act, and elsewhere for one that is gone."""
+    if worker.pid != os.getpid():
+        return
     if isinstance(getattr(worker, "wsgi", None), Flask):
         close_app(worker.wsgi)
+    ending = sys.exc_info()[1]
+    if isinstance(ending, SystemExit) and ending.code == 0:
+        leave_at_once()
+
+
+def leave_at_once() -> None:
+    """Where all is closed: taking the interpreter apart would take up to a second, and nobody would have anything of it."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(0)
