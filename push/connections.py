@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 
 import httpcore2
 
@@ -31,9 +32,24 @@ class PushConnections(httpcore2.AsyncConnectionPool):
         self._context = context
         self._network = network
         self._keep_alive_s = keep_alive_s
+        self._closings: set[asyncio.Task[None]] = set()
 
     def create_connection(self, origin: httpcore2.Origin) -> httpcore2.AsyncConnectionInterface:
-        return _Connection(origin, self._context, self._network, self._keep_alive_s)
+        return _Connection(origin, self._context, self._network, self._keep_alive_s, self._close)
+
+    def _close(self, connection: httpcore2.AsyncConnectionInterface) -> None:
+        """Without waiting. The pool closes what has expired one after another, and before it goes on with the request that
+        came just then: sides that do not answer a goodbye would use up its time, and if it is up the others stay open.
+        """
+        closing = asyncio.create_task(connection.aclose())
+        self._closings.add(closing)
+        closing.add_done_callback(self._closings.discard)
+
+    async def aclose(self) -> None:
+        """Returns once all are closed."""
+        await super().aclose()
+        if self._closings:
+            await asyncio.wait(self._closings)
 
 
 class _Connection(httpcore2.AsyncConnectionInterface):
@@ -45,11 +61,13 @@ class _Connection(httpcore2.AsyncConnectionInterface):
         context: ssl.SSLContext,
         network: httpcore2.AsyncNetworkBackend,
         keep_alive_s: float,
+        close: Callable[[httpcore2.AsyncConnectionInterface], None],
     ) -> None:
         self._origin = origin
         self._context = context
         self._network = network
         self._keep_alive_s = keep_alive_s
+        self._close = close
         self._made: httpcore2.AsyncConnectionInterface | None = None
         self._failure: Exception | None = None
         self._making = asyncio.Lock()
@@ -60,6 +78,8 @@ class _Connection(httpcore2.AsyncConnectionInterface):
         if made is None:
             async with self._making:
                 made = self._made or await self._make_once(request.extensions["timeout"]["connect"])
+        if self._is_closing:
+            raise httpcore2.ConnectionNotAvailable
         return await made.handle_async_request(request)
 
     async def _make_once(self, timeout_s: float) -> httpcore2.AsyncConnectionInterface:
@@ -90,9 +110,10 @@ class _Connection(httpcore2.AsyncConnectionInterface):
         return httpcore2.AsyncHTTP11Connection(self._origin, stream, self._keep_alive_s)
 
     async def aclose(self) -> None:
+        """Begins with it; `close` was given to go on."""
+        if self._made is not None and not self._is_closing:
+            self._close(self._made)
         self._is_closing = True
-        if self._made is not None:
-            await self._made.aclose()
 
     def info(self) -> str:
         return "is being made" if self._made is None else self._made.info()

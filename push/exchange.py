@@ -1,13 +1,17 @@
 """One request over HTTP/2, and what has come of its answer."""
 
 import asyncio
+import re
 from dataclasses import dataclass, field
+from typing import Final
 
 import h2.errors
 import h2.events
 import httpcore2
 
 from push.posting import MAX_REPLY_BYTES
+
+_STATUS: Final = re.compile(rb"[1-9][0-9]{2}")
 
 
 @dataclass(slots=True)
@@ -25,6 +29,8 @@ class Exchange:
         match event:
             case h2.events.ResponseReceived(headers=headers):
                 self.status, self.headers = _status(headers), headers
+                if not self.status:
+                    self.ends(httpcore2.RemoteProtocolError("an answer that has no status"))
             case h2.events.DataReceived(data=data):
                 self.body += data
                 if len(self.body) > MAX_REPLY_BYTES:
@@ -66,4 +72,4 @@ def name_of(code: int) -> str:
 
 def _status(headers: list[tuple[bytes, bytes]]) -> int:
     """0 if there is none."""
-    return next((int(value) for name, value in headers if name == b":status" and value.isdigit()), 0)
+    return next((int(v) for name, v in headers if name == b":status" and _STATUS.fullmatch(v)), 0)

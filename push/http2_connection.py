@@ -14,7 +14,7 @@ import h2.settings
 import httpcore2
 
 from push.exchange import Exchange, name_of
-from push.goaway import Farewells, GoAway, NoFrameError
+from push.goaway import Farewells, GoAway
 from push.header_encoder import HeaderEncoder
 
 # Requests at once, even if the server would take more.
@@ -62,6 +62,9 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
             client=True,
             initial_values={
                 h2.settings.SettingCodes.ENABLE_PUSH: 0,
+                # Of the server's own, which are of no use: h2 would keep each of them. With 0 it would take what comes late
+                # on one of ours that was given up for one of them.
+                h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 1,
                 h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: _MOST_HEADERS,
             },
         )
@@ -82,6 +85,10 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
             self._ask(stream_id, request, is_all=not content)
             await self._send(exchange, stream_id, content, timeouts["write"])
             await self._answer(exchange, timeouts["read"])
+        except httpcore2.WriteTimeout:
+            # The next one would fare no better here.
+            self._is_leaving = True
+            raise
         finally:
             await self._end(stream_id)
         self._answers += 1
@@ -110,6 +117,10 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
                 while len(self._exchanges) >= self._at_once and not self._is_leaving:
                     await self._hear()
         except TimeoutError:
+            if not self._exchanges:
+                # It takes none at all.
+                self._is_leaving = True
+                self._tell()
             raise httpcore2.PoolTimeout("the server takes no more requests") from None
 
     def _ask(self, stream_id: int, request: httpcore2.Request, *, is_all: bool) -> None:
@@ -166,12 +177,13 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
 
     async def _end(self, stream_id: int) -> None:
         exchange = self._exchanges.pop(stream_id)
+        self._idle_since = time.monotonic()
+        self._tell()
         if not (exchange.is_over or self._is_closed):
             with suppress(h2.exceptions.ProtocolError, *_BROKEN):
                 self._h2.reset_stream(stream_id, h2.errors.ErrorCodes.CANCEL)
-                await self._flush(_SHORT_S)
-        self._idle_since = time.monotonic()
-        self._tell()
+                # Whoever asked may have no time left to wait for a side that does not read.
+                await self._flush(0)
 
     # -- what comes
 
@@ -183,7 +195,7 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
                 self._heard_at = time.monotonic()
                 self._receive(data)
                 await self._flush(_SHORT_S)
-        except (h2.exceptions.H2Error, NoFrameError, *_BROKEN) as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it was, nobody reads on, and those who wait learn of it
             reason = str(error) or type(error).__name__
         self._is_leaving = self._is_closed = True
         for exchange in self._exchanges.values():

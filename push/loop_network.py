@@ -79,6 +79,7 @@ class _Link(asyncio.Protocol):
     def eof_received(self) -> bool:
         self._is_over = True
         _set(self._news)
+        _set(self._room)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,5 +1,6 @@
-"""A pool's connection before there is one."""
+"""A pool's connection before there is one, and when there should be none any more."""
 
+import asyncio
 import ssl
 
 import httpcore2
@@ -26,3 +27,41 @@ async def test_one_that_is_not_made_yet_may_be_waited_for():
     )
     assert connection.info() == "is being made"
     await connection.aclose()
+
+
+class _Stubborn(httpcore2.AsyncMockStream):
+    """Takes its time for its end."""
+
+    may_end = None
+
+    async def aclose(self):
+        await self.may_end.wait()
+        await super().aclose()
+
+
+class _Network(httpcore2.AsyncNetworkBackend):
+    def __init__(self):
+        self.streams = []
+
+    async def connect_tcp(self, *_, **__):
+        self.streams.append(_Stubborn([b"HTTP/1.1 204 No Content\r\n\r\n"]))
+        self.streams[-1].may_end = asyncio.Event()
+        return self.streams[-1]
+
+
+async def test_nobody_waits_for_the_end_of_one_that_has_expired_but_who_closes_all():
+    network = _Network()
+    pool = PushConnections(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), network, most=1, keep_alive_s=-1.0)
+    for _ in range(3):
+        async with asyncio.timeout(5.0):
+            response = await pool.request(
+                "POST", "http://push.example/", extensions={"timeout": {"connect": 1.0}}
+            )
+        assert response.status == 204
+    closing = asyncio.create_task(pool.aclose())
+    for stream in network.streams:
+        done, _ = await asyncio.wait([closing], timeout=0.01)
+        assert not done
+        stream.may_end.set()
+    await closing
+    assert all(stream._closed for stream in network.streams)

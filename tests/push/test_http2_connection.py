@@ -2,10 +2,12 @@
 
 import asyncio
 
+import hpack
 import httpcore2
 import pytest
 import pytest_asyncio
 from h2_peer import H2Peer
+from hyperframe.frame import HeadersFrame
 
 from push.http2_connection import Http2Connection
 from push.posting import MAX_REPLY_BYTES
@@ -158,6 +160,53 @@ async def test_a_server_that_makes_no_room_is_given_up():
     await connection.aclose()
 
 
+async def test_over_a_connection_that_takes_nothing_in_nothing_more_is_asked():
+    peer = H2Peer(initial_window_size=10)
+    peer.acknowledges = False
+    connection = await _met(peer)
+    with pytest.raises(httpcore2.WriteTimeout):
+        await connection.handle_async_request(_request(b"x" * 11, write=HASTY))
+    assert not connection.is_available()
+    assert connection.has_expired()
+    await connection.aclose()
+
+
+async def test_who_has_lost_patience_with_one_that_does_not_read_does_not_wait_to_say_so(connection, peer):
+    peer.is_full = True
+    async with asyncio.timeout(2.0):
+        with pytest.raises(httpcore2.WriteTimeout):
+            await connection.handle_async_request(_request(write=HASTY))
+    assert peer.reset == [1]
+    assert not connection.is_available()
+
+
+async def test_who_is_told_to_stop_while_saying_that_makes_room_all_the_same():
+    peer = H2Peer(max_concurrent_streams=1)
+    connection = await _met(peer)
+    first, second = _ask(connection), _ask(connection)
+    await _asked(peer, 1)
+    peer.is_full = True
+    first.cancel()
+    await peer.until(lambda: peer.reset)
+    first.cancel()
+    peer.is_full = False
+    assert await _asked(peer, 2) == [1, 3]
+    peer.answer(3)
+    assert (await second).status == 201
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await connection.aclose()
+
+
+async def test_a_server_that_takes_no_requests_any_more_is_left():
+    peer = H2Peer(max_concurrent_streams=0)
+    connection = await _met(peer)
+    with pytest.raises(httpcore2.PoolTimeout):
+        await connection.handle_async_request(_request(pool=HASTY))
+    assert not connection.is_available()
+    await connection.aclose()
+
+
 async def test_an_answer_before_the_end_of_the_body_is_one():
     peer = H2Peer(initial_window_size=10)
     peer.acknowledges = False
@@ -208,6 +257,33 @@ async def test_an_error_that_has_no_name_is_told_by_its_number(connection, peer)
         await asking
 
 
+@pytest.mark.parametrize("status", [b"9" * 5000, b"2000", b"20", b"0200", b"ok", b"", None])
+async def test_an_answer_without_a_status_is_none_and_others_go_on(connection, peer, status):
+    first, second = _ask(connection), _ask(connection)
+    await _asked(peer, 2)
+    peer.say(HeadersFrame(1, _block((b":status", status), (b"x", b"y")), flags=["END_HEADERS"]).serialize())
+    with pytest.raises(httpcore2.RemoteProtocolError, match="no status"):
+        await first
+    peer.answer(3)
+    assert (await second).status == 201
+    assert connection.is_available()
+
+
+def _block(*headers):
+    return hpack.Encoder().encode([(name, value) for name, value in headers if value is not None])
+
+
+async def test_who_asks_where_nothing_was_asked_for_is_listened_to_no_longer(connection, peer):
+    asking = _ask(connection)
+    await _asked(peer, 1)
+    block = _block((b":method", b"GET"), (b":path", b"/"))
+    for n in range(1, 100):
+        peer.say(HeadersFrame(2 * n, block, flags=["END_HEADERS"]).serialize())
+    with pytest.raises(httpcore2.RemoteProtocolError, match="Max inbound streams"):
+        await asking
+    assert len(connection._h2.streams) < 4
+
+
 async def test_who_waits_no_longer_says_so_and_others_go_on(connection, peer):
     first, second = _ask(connection), _ask(connection)
     await _asked(peer, 2)
@@ -252,6 +328,20 @@ async def test_nonsense_ends_the_connection_with_a_reason(connection, peer, word
     await peer.until(lambda: peer.is_closed)
     assert connection.is_closed()
     assert not connection.is_available()
+
+
+async def test_whatever_it_is_that_ends_the_reading_is_told_to_who_waits(connection, peer, monkeypatch):
+    def fails(_data):
+        raise LookupError("nobody thought of that")
+
+    asking = _ask(connection)
+    await _asked(peer, 1)
+    monkeypatch.setattr(connection._h2, "receive_data", fails)
+    peer.answer(1)
+    with pytest.raises(httpcore2.RemoteProtocolError, match="nobody thought of that"):
+        await asking
+    await peer.until(lambda: peer.is_closed)
+    assert connection.is_closed()
 
 
 async def test_an_end_without_a_word_is_a_failure_of_what_was_asked(connection, peer):

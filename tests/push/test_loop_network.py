@@ -104,6 +104,16 @@ async def test_who_waits_for_room_learns_of_the_end(side, stream):
         await stream.write(b"y")
 
 
+async def test_who_waits_for_room_does_not_wait_for_one_that_has_said_its_last_word(side, stream):
+    waiting = asyncio.create_task(stream.write(b"x" * MUCH, 30.0))
+    await asyncio.sleep(0)
+    side.writer.write_eof()
+    async with asyncio.timeout(10):
+        await waiting
+    with pytest.raises(httpcore2.WriteError):
+        await stream.write(b"y")
+
+
 async def test_nobody_there_is_told(side):
     network = LoopNetwork()
     stream = await network.connect_tcp("127.0.0.1", side.port, 5.0, local_address="127.0.0.1")

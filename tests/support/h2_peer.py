@@ -1,6 +1,7 @@
 """The other end of an HTTP/2 connection, without a network: what is written to it is understood at once."""
 
 import asyncio
+from contextlib import suppress
 
 import h2.config
 import h2.connection
@@ -29,6 +30,8 @@ class H2Peer(httpcore2.AsyncNetworkStream):
         self.writes: list[bytes] = []
         self.acknowledges = True
         self.refuses = False
+        # It takes what is written, and nobody who writes comes back before his time is over.
+        self.is_full = False
         self._came: asyncio.Queue[bytes] = asyncio.Queue()
         self._news = asyncio.Event()
 
@@ -73,7 +76,7 @@ class H2Peer(httpcore2.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 -- httpcore2's signature
         return await self._came.get()
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 -- likewise
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 -- httpcore2's signature
         if self.refuses:
             raise httpcore2.WriteError("the connection was closed")
         self.writes.append(buffer)
@@ -92,6 +95,11 @@ class H2Peer(httpcore2.AsyncNetworkStream):
                     self.reset.append(stream_id)
         self.flush()
         self._news.set()
+        if self.is_full:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await asyncio.get_running_loop().create_future()
+            raise httpcore2.WriteTimeout("it does not read")
 
     async def aclose(self) -> None:
         self.is_closed = True
