@@ -10,13 +10,19 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from bridge.store.failures import is_refusal, reason
 from bridge.store.unusable import NotAdmitted, UnusableDatabase
 
 _VERSIONS = "alembic_version"
+_OF_EXTENSIONS = text(
+    "SELECT c.relname FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid"
+    " JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = current_schema()"
+    " WHERE d.classid = CAST('pg_class' AS regclass) AND d.refclassid = CAST('pg_extension' AS regclass)"
+    " AND d.deptype = 'e'"
+)
 # Names of strange tables in a message.
 _SHOWN = 3
 
@@ -28,7 +34,7 @@ class SchemaError(UnusableDatabase):
 @dataclass(frozen=True, slots=True)
 class SchemaState:
     """`current` is None for a database without our schema; `newer` when no migration of ours leads there. `strangers`
-    are the tables in a database that we have never been in.
+    are the tables of others in a database that we have never been in.
     """
 
     current: str | None
@@ -55,7 +61,7 @@ def state(engine: Engine) -> SchemaState:
     try:
         with engine.connect() as connection:
             current = MigrationContext.configure(connection).get_current_revision()
-            tables = inspect(connection).get_table_names() if current is None else []
+            strangers = _strangers(connection) if current is None else ()
     except DatabaseError as error:
         if "not a database" in str(error) or "malformed" in str(error):
             raise SchemaError(
@@ -64,10 +70,17 @@ def state(engine: Engine) -> SchemaState:
             ) from error
         raise _unreachable(engine, error) from error
     wanted, known = _revisions()
-    strangers = tuple(sorted(set(tables) - {_VERSIONS}))
     return SchemaState(
         current, wanted, newer=current is not None and current not in known, strangers=strangers
     )
+
+
+def _strangers(connection: Connection) -> tuple[str, ...]:
+    """Tables that neither we nor an extension of PostgreSQL made; an extension's are there for whoever uses it."""
+    tables = set(inspect(connection).get_table_names()) - {_VERSIONS}
+    if tables and connection.dialect.name == "postgresql":
+        tables.difference_update(connection.execute(_OF_EXTENSIONS).scalars())
+    return tuple(sorted(tables))
 
 
 @functools.cache

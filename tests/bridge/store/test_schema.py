@@ -63,6 +63,40 @@ def test_a_database_of_another_program_is_refused_and_left_alone(request, tmp_pa
     theirs.dispose()
 
 
+@pytest.fixture
+def extended(request):
+    """A database without our tables, in which an extension has one, as PostGIS has `spatial_ref_sys`."""
+    engine = open_engine(request.getfixturevalue("postgres").fresh("template1"))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE spatial_ref_sys (srid integer)"))
+        connection.execute(text("ALTER EXTENSION plpgsql ADD TABLE spatial_ref_sys"))
+    yield engine
+    engine.dispose()
+
+
+def test_tables_of_postgresqls_extensions_are_no_other_program(extended):
+    assert schema.state(extended).strangers == ()
+    assert schema.upgrade(extended) is True
+    schema.check_current(extended)
+    assert "spatial_ref_sys" in inspect(extended).get_table_names()
+
+
+def test_a_table_beside_those_of_extensions_or_of_the_same_name_elsewhere_is_another_programs(extended):
+    with extended.begin() as connection:
+        connection.execute(text("CREATE TABLE orders (id integer)"))
+        # Theirs is in a schema of its own now, and what is here is not.
+        connection.execute(text("CREATE SCHEMA gis"))
+        connection.execute(text("ALTER TABLE spatial_ref_sys SET SCHEMA gis"))
+        connection.execute(text("CREATE TABLE spatial_ref_sys (srid integer)"))
+        # What hangs on an extension is not of it.
+        connection.execute(
+            text("CREATE FUNCTION four() RETURNS integer LANGUAGE plpgsql AS 'BEGIN RETURN 4; END'")
+        )
+        connection.execute(text("CREATE TABLE parts (id integer DEFAULT four())"))
+    with pytest.raises(schema.SchemaError, match=r"of another program \(orders, parts, spatial_ref_sys\)"):
+        schema.upgrade(extended)
+
+
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
     (tmp_path / "pabal.sqlite3").write_bytes(b"this is a letter to my aunt" * 100)
     engine = open_engine(sqlite_url(tmp_path))
