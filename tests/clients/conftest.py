@@ -2,6 +2,7 @@
 
 import pytest
 from fake_mqtt_broker import FakeBroker
+from room_talk import CONV
 from session_bench import Bench
 
 from pabal_client import Client, backoff
@@ -19,6 +20,23 @@ def online(bench):
     bench.wait(2)
     bench.answer()
     return bench
+
+
+@pytest.fixture
+def small(online):
+    """alice is online, and in a small group with bob and carol that has no place for one more."""
+    online.arrive(online.server.create_group(CONV, "bob", "alice", "carol", limit=3))
+    return online
+
+
+@pytest.fixture
+def large(small):
+    """dave has joined, and so the group is large: entry 2 is his, entry 3 the switch."""
+    small.arrive(small.server.join(CONV, "dave"))
+    small.answer()
+    small.wait(2)
+    small.answer()
+    return small
 
 
 @pytest.fixture

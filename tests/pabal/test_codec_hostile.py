@@ -3,64 +3,21 @@
 import datetime as dt
 import json
 import sys
-import tracemalloc
 
 import msgspec
 import pytest
+from codec_checks import check, refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pabal import codec
 from pabal import messages as m
 from pabal.codec import Format, Rejected
-from pabal.errors import BadRequest, TooLarge
+from pabal.errors import BadRequest
 
 FORMATS = [Format.JSON, Format.MSGPACK]
 pack = msgspec.msgpack.encode
 HI = b'{"id":"q","to":"bob","text":"hi"}'
-
-
-def check(payload, form):
-    """Decodes; holds the answer to what every answer promises."""
-    answers = codec.decode_requests(payload, form)
-    assert 1 <= len(answers) <= m.MAX_ARRAY
-    for answer in [*answers, codec.decode_request(payload, form)]:
-        if isinstance(answer, Rejected):
-            check_refusal(answer)
-        else:
-            assert type(answer) in m.OPS.values()
-            check_content(answer)
-    return answers
-
-
-def check_refusal(answer):
-    error = answer.error
-    assert type(error) in {BadRequest, TooLarge}
-    assert answer.re is None or (0 < len(answer.re) <= 64 and "\0" not in answer.re)
-    assert error.field is None or error.detail.startswith(error.field + ": ")
-    assert 0 < len(error.detail) <= 200
-    assert "\n" not in error.detail
-    told = codec.encode(codec.refusal(answer.re, error))
-    assert json.loads(told)["re"] == answer.re
-
-
-def check_content(request):
-    """What was accepted can be written, in both formats, and is within its limits."""
-    assert request.id is None or (0 < len(request.id) <= 64 and "\0" not in request.id)
-    again = codec.encode(request)
-    assert codec.decode_requests(again) == [request]
-    codec.encode(request, Format.MSGPACK)
-    if isinstance(request, m.Send):
-        assert (request.to is None) != (request.conv is None)
-        assert request.text is not None or request.body is not None
-        assert len((request.text or "").encode()) <= 32_768
-        assert len(codec.encode(request.body)) <= 65_536
-
-
-def refused(payload, form=Format.JSON):
-    (answer,) = check(payload, form)
-    assert isinstance(answer, Rejected), answer
-    return (answer.re, answer.error.code, answer.error.field)
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -403,80 +360,6 @@ def test_any_document_that_msgspec_refuses_is_explained_in_the_same_words(docume
         msgspec.json.decode(document, type=m.ServiceRequest)
     error = codec.malformed(raised.value)
     assert (type(error), error.field, error.detail) == (BadRequest, field, words)
-
-
-LISTS = b"[" + b"[]," * 80_000 + b"[]]"
-PACKED_LISTS = b"\xdd" + (250_000).to_bytes(4, "big") + b"\x90" * 250_000
-NOT_YET = "this server does not offer it yet"
-
-
-@pytest.mark.parametrize(
-    ("payload", "form", "words"),
-    [
-        (b"[" + b"1," * 130_000 + b"1]", Format.JSON, "at most 100 requests in one array"),
-        (b"[" + b"[]," * 80_000 + b"[]]", Format.JSON, "at most 100 requests in one array"),
-        (PACKED_LISTS, Format.MSGPACK, "at most 100 requests in one array"),
-        (PACKED_LISTS[:-1], Format.MSGPACK, "malformed MessagePack: Input data was truncated"),
-        (b'{"id":"q","attachments":' + LISTS + b"}", Format.JSON, f"attachments: {NOT_YET}"),
-        (
-            b'{"id":"q","op":"send","forward_of":' + LISTS + b"}",
-            Format.JSON,
-            "forward_of: Expected `object | null`, got `array`",
-        ),
-        (
-            b"\x82\xa2id\xa1q\xaaexpires_in" + PACKED_LISTS,
-            Format.MSGPACK,
-            "expires_in: Expected `int | null`, got `array`",
-        ),
-        (b'{"id":"q","op":' + LISTS + b"}", Format.JSON, "op: the name of an operation is a string"),
-        (b'{"op":"ack","id":' + LISTS + b"}", Format.JSON, "id: Expected `str | null`, got `array`"),
-        (b'{"id":"q","body":{"a":' + LISTS + b"}}", Format.JSON, "body: at most 65536 bytes"),
-        (b"\x82\xa2id\xa1q\xa4body\x81\xa1a" + PACKED_LISTS, Format.MSGPACK, "body: at most 65536 bytes"),
-        (
-            b'{"id":"q","body":{"a":[' + b",".join([b"9" * 4200] * 60) + b"]}}",
-            Format.JSON,
-            "body: too many numbers of hundreds of digits",
-        ),
-    ],
-    ids=lambda value: repr(value)[:40],
-)
-def test_what_is_refused_is_not_built_first(payload, form, words):
-    """Building it takes milliseconds, and half a second for the search for cycles that follows."""
-    tracemalloc.start()
-    try:
-        (answer,) = codec.decode_requests(payload, form)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert isinstance(answer, Rejected)
-    assert answer.error.detail.startswith(words)
-    assert answer.re == ("q" if b"q" in payload else None)
-    # Not more than a few copies of the payload; a list of its items would be ten times as much.
-    assert peak < 5 * len(payload) + 100_000
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_null_in_the_place_of_what_is_not_offered_is_harmless_in_a_long_request_too(form):
-    fields = {"to": "bob", "text": "x" * 2000, "attachments": None, "forward_of": None}
-    (answer,) = check(codec.encode(fields, form), form)
-    assert answer.text == "x" * 2000
-
-
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_long_request_of_another_op_may_hold_what_a_send_may_not(form):
-    (answer,) = check(codec.encode({"op": "ack", "seq": 4, "attachments": ["x" * 2000]}, form), form)
-    assert answer == m.Ack(seq=4)
-
-
-def test_long_numbers_in_strings_are_no_numbers():
-    text = "9" * 30_000
-    (answer,) = check(codec.encode({"to": "bob", "body": {"a": text}}), Format.JSON)
-    assert answer.body == {"a": text}
-
-
-def test_one_number_of_as_many_digits_as_python_takes_is_kept():
-    (answer,) = check(b'{"to":"bob","body":{"a":' + b"9" * 4300 + b"}}", Format.JSON)
-    assert answer.body["a"] == 10**4300 - 1
 
 
 @pytest.mark.parametrize("form", FORMATS)
