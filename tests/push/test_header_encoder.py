@@ -1,6 +1,8 @@
 """What of the headers of a push goes out, and what of it is kept for the next one."""
 
 from hpack import Decoder, NeverIndexedHeaderTuple
+from hypothesis import given
+from hypothesis import strategies as st
 
 from push.header_encoder import HeaderEncoder
 
@@ -39,6 +41,31 @@ def test_tokens_and_what_differs_are_kept_out_of_every_table():
     headers = Decoder().decode(HeaderEncoder().encode(_push(1)), raw=True)
     never = {name for name, _value in (one for one in headers if isinstance(one, NeverIndexedHeaderTuple))}
     assert never == {b":path", b"authorization", b"topic", b"content-length"}
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from([0, 0, 50, 100, 4096, 4096, 65536, 2**32 - 1]), max_size=4), max_size=12
+    )
+)
+def test_however_often_a_server_changes_the_size_of_its_table_both_sides_have_the_same(changes):
+    encoder, decoder = HeaderEncoder(), Decoder()
+    for number, sizes in enumerate(changes):
+        for size in sizes:
+            encoder.header_table_size = size
+        if sizes:
+            # Strict about what comes, as of now.
+            decoder.max_allowed_table_size = sizes[-1]
+        for again in range(2):
+            headers = [*_push(number), (b"x-%d" % (number % 5), b"y" * 20)][again:]
+            assert [tuple(pair) for pair in decoder.decode(encoder.encode(headers), raw=True)] == headers
+
+
+def test_the_table_does_not_grow_at_the_word_of_a_server():
+    encoder = HeaderEncoder()
+    encoder.header_table_size = 2**32 - 1
+    encoder.encode([(b"x", b"%04d" % number) for number in range(1000)])
+    assert len(encoder.header_table.dynamic_entries) < 4096 // 32
 
 
 def test_nothing_is_coded_by_huffman():
