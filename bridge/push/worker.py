@@ -11,16 +11,17 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from bridge.outage import Outage
+from bridge.push.busy import Busy, Full, Limits
 from bridge.push.figures import PushFigures
 from bridge.push.jobs import Drop, JobKey, Known, Lane, Result, Start, Taken, Waiting
+from bridge.push.lookout import Lookout
 from bridge.push.policy import MinuteOf, decide, result_of
 from bridge.push.ports import Gone, Outcome, PushService, Refused, Sent, SubscribeAgain, TryLater
 from bridge.push.zones import minute_of_day
@@ -41,9 +42,8 @@ SEND_S = 30.0
 LEASE_S = 20.0
 # Lanes in one transaction.
 STEP = 100
-# Of what waits so many rows are looked at, and taken from for so long.
+# Of what waits so many rows are looked at.
 LOOK = 400
-LOOK_S = 2.0
 
 
 class JobStore(Protocol):
@@ -87,21 +87,6 @@ class JobStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How many tries are under way at once, in all, of one service, and at one host: a host that does not answer must
-    leave others of its service their share.
-    """
-
-    in_flight: int = 200
-    per_service: int = 128
-    per_host: int = 64
-
-
-# Services and hosts.
-_Full = tuple[frozenset[str], frozenset[str]]
-
-
 @dataclass(slots=True)
 class _Try:
     """One that is under way."""
@@ -110,33 +95,6 @@ class _Try:
     service: str
     host: str
     leased_until: int
-
-
-class _Busy:
-    """What is under way, and whether there is room for more of its kind."""
-
-    def __init__(self, limits: Limits, under_way: Iterable[_Try]) -> None:
-        self._limits = limits
-        self._services: Counter[str] = Counter()
-        self._hosts: Counter[str] = Counter()
-        for one in under_way:
-            self.add(one.service, one.host)
-
-    def add(self, service: str, host: str) -> None:
-        self._services[service] += 1
-        if host:
-            self._hosts[host] += 1
-
-    def has_room(self, service: str, host: str) -> bool:
-        return (
-            self._services[service] < self._limits.per_service and self._hosts[host] < self._limits.per_host
-        )
-
-    def full(self) -> _Full:
-        return (
-            frozenset(name for name, count in self._services.items() if count >= self._limits.per_service),
-            frozenset(name for name, count in self._hosts.items() if count >= self._limits.per_host),
-        )
 
 
 class Worker:
@@ -176,12 +134,7 @@ class Worker:
         self._leaves = frozenset(leaves)
         self.figures = PushFigures()
         self._sending: dict[asyncio.Task[None], _Try] = {}
-        # Seen to wait, and not taken yet.
-        self._ahead: list[Waiting] = []
-        self._ahead_until = 0.0
-        # Where there was no room when nothing was found elsewhere.
-        self._dry: _Full | None = None
-        self._dry_until = 0.0
+        self._lookout = Lookout(poll_s)
         self._results: list[Result] = []
         self._woken = asyncio.Event()
         self._stopping = False
@@ -214,7 +167,7 @@ class Worker:
 
     def wake(self) -> None:
         """Something may be due. From any thread, at any time."""
-        self._dry_until = 0.0
+        self._lookout.look_again()
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed already
                 self._loop.call_soon_threadsafe(self._woken.set)
@@ -258,18 +211,18 @@ class Worker:
         room = min(STEP, self._limits.in_flight - len(self._sending))
         if room <= 0:
             return False
-        busy = _Busy(self._limits, self._sending.values())
-        lanes = self._choose(busy, room)
+        busy = Busy(self._limits, ((one.service, one.host) for one in self._sending.values()))
+        lanes = self._lookout.choose(busy, room, time.monotonic())
         looked = not lanes
         if not lanes:
-            await self._look(busy)
-            lanes = self._choose(busy, room)
+            await self._look(busy.full())
+            lanes = self._lookout.choose(busy, room, time.monotonic())
         if not lanes:
             return False
         if await self._send_some(lanes):
             return True
         # Others were there first.
-        self._ahead = []
+        self._lookout.forget_lanes()
         return not looked
 
     async def _renew(self) -> None:
@@ -283,36 +236,15 @@ class Worker:
         for one in old:
             one.leased_until = until
 
-    async def _look(self, busy: _Busy) -> None:
+    async def _look(self, full: Full) -> None:
         """For lanes for which there is room. Raises: Unavailable."""
-        full, now = busy.full(), time.monotonic()
-        if full == self._dry and now < self._dry_until:
+        now = time.monotonic()
+        if not self._lookout.needs_look(full, now):
             return
-        services, hosts = full
-        self._ahead = await self._in_thread(
-            lambda: self._store.waiting(self._now_ms(), LOOK, services | self._leaves, hosts)
+        waiting = await self._in_thread(
+            lambda: self._store.waiting(self._now_ms(), LOOK, full.services | self._leaves, full.hosts)
         )
-        self._ahead_until = now + LOOK_S
-        if not self._ahead and (services or hosts):
-            # With room for others no more than before, there is nothing to be found by looking at once again.
-            self._dry, self._dry_until = full, now + self._poll_s
-
-    def _choose(self, busy: _Busy, room: int) -> list[Lane]:
-        """As many of those ahead as there is room for, each once; the others stay ahead."""
-        chosen: dict[Lane, None] = {}
-        left: list[Waiting] = []
-        if time.monotonic() >= self._ahead_until:
-            self._ahead = []
-        for one in self._ahead:
-            if one.lane in chosen:
-                continue
-            if len(chosen) < room and busy.has_room(one.service, one.host):
-                chosen[one.lane] = None
-                busy.add(one.service, one.host)
-            else:
-                left.append(one)
-        self._ahead = left
-        return list(chosen)
+        self._lookout.saw(waiting, full, now)
 
     async def _send_some(self, lanes: Sequence[Lane]) -> bool:
         """Returns whether any of them could be had. Raises: Unavailable; what was leased is free again when the lease

@@ -7,9 +7,10 @@ import pytest
 from push_world import FakeService
 from sqlalchemy import text
 
+from bridge.push.busy import Limits
 from bridge.push.policy import MAX_TRIES
 from bridge.push.ports import Gone, Refused, Sent, SubscribeAgain, TryLater
-from bridge.push.worker import LEASE_S, Limits
+from bridge.push.worker import LEASE_S
 from pabal.errors import Unavailable
 
 DIRECT = "alice~bob"
