@@ -14,6 +14,7 @@ from bridge.commands import (
     Command,
     CreateGroup,
     DropMember,
+    EraseContacts,
     ExpireMessage,
     HideMessage,
     ReadCommand,
@@ -37,7 +38,7 @@ from bridge.invite_rules import end_invite, join_by_invite, make_invite
 from bridge.message_rules import change_message, expire_message
 from bridge.mute_rules import mute_conversation
 from bridge.people_commands import ChangeBlock, ChangeContact, MakeReport
-from bridge.people_rules import change_block, change_contact, check_writes
+from bridge.people_rules import change_block, change_contact, check_writes, forget_requests
 from bridge.plan import Extra, InboxEntry, Plan, ReadRow
 from bridge.push_commands import EndPush, RemovePush, SetPush, SetQuiet
 from bridge.push_rules import end_push, remove_push, set_push, set_quiet
@@ -206,6 +207,7 @@ _RULES: dict[type, Callable[[Batch, Any], bytes | None]] = {
     DropMember: drop_member,
     ChangeContact: change_contact,
     ChangeBlock: change_block,
+    EraseContacts: forget_requests,
     MakeReport: make_report,
     ChangeMember: add_or_promote,
     UpdateGroup: update_group,

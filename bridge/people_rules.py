@@ -6,6 +6,7 @@ other out of one's own side alone, so that nothing on the blocked one's side tel
 
 from collections.abc import Iterable
 
+from bridge.commands import EraseContacts
 from bridge.entries import Batch
 from bridge.people_commands import ChangeBlock, ChangeContact
 from bridge.people_facts import ContactRow, PeopleFacts, State
@@ -63,6 +64,12 @@ def change_block(batch: Batch, command: ChangeBlock) -> bytes | None:
         _tell(batch, user, "blocked", other)
     batch.plan.related.extend((user, other))
     return _done(command)
+
+
+def forget_requests(batch: Batch, command: EraseContacts) -> None:
+    """Nobody can answer what a deleted account asked for. That no request is left of it, the store sees to."""
+    for other in command.others:
+        batch.plan.people.answered[other, command.user] = ""
 
 
 def check_writes(people: PeopleFacts, conv: ConvId, writer: UserId) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
+from bridge.commands import EraseContacts
 from bridge.push.jobs import Job, JobKey, Known, Place, Taken
 from bridge.push.policy import decide
 from bridge.push.ports import Sent, Subscription, TryLater
@@ -148,6 +149,13 @@ async def test_the_end_of_a_contact_takes_nothing_away(push):
     await push.ok("alice", {"op": "contact.remove", "user": "bob"})
     assert await push.pushed() == []
     assert push.jobs() == [("clear", None, "sent", "201"), ("message", None, "sent", "201")]
+
+
+@pytest.mark.usefixtures("shown")
+async def test_what_a_deleted_account_asked_for_is_taken_away(push):
+    await push.harness.bridge.relay.commit(EraseContacts(UserId("alice"), [UserId("bob"), UserId("carol")]))
+    assert [(one.kind, one.seq) for one in await push.pushed()] == [("clear", 1)]
+    assert places(push) == []
 
 
 @pytest.mark.usefixtures("shown")
