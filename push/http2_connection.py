@@ -21,6 +21,9 @@ from push.header_encoder import HeaderEncoder
 _AT_ONCE: Final = 100
 _READ_BYTES: Final = 64 * 1024
 _MOST_HEADERS: Final = 64 * 1024
+# Of what comes after the last request, without the bodies of answers: a flood of PING or SETTINGS would keep this side busy
+# for as long as the other likes.
+_MOST_SAID: Final = 256 * 1024
 # Of a write that nobody waits for.
 _SHORT_S: Final = 5.0
 _BROKEN: Final = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError)
@@ -50,6 +53,7 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
         # One, until the server has said how many: Apple takes no more before it knows a token.
         self._at_once = 1
         self._answers = 0
+        self._said = 0
         self._news: asyncio.Future[None] | None = None
         self._heard_at = self._idle_since = time.monotonic()
         self._is_leaving = False
@@ -107,6 +111,7 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
         except h2.exceptions.NoAvailableStreamIDError:
             self._is_leaving = True
             raise httpcore2.ConnectionNotAvailable from None
+        self._said = 0
         exchange = self._exchanges[stream_id] = Exchange(asyncio.get_running_loop().create_future())
         return stream_id, exchange
 
@@ -117,7 +122,7 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
                 while len(self._exchanges) >= self._at_once and not self._is_leaving:
                     await self._hear()
         except TimeoutError:
-            if not self._exchanges:
+            if not self._at_once:
                 # It takes none at all.
                 self._is_leaving = True
                 self._tell()
@@ -182,6 +187,9 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
         if not (exchange.is_over or self._is_closed):
             with suppress(h2.exceptions.ProtocolError, *_BROKEN):
                 self._h2.reset_stream(stream_id, h2.errors.ErrorCodes.CANCEL)
+                # To count them makes h2 forget those that are closed: of one that it still has, a late 1xx is an error to it
+                # that ends the connection.
+                _ = self._h2.open_outbound_streams
                 # Whoever asked may have no time left to wait for a side that does not read.
                 await self._flush(0)
 
@@ -207,12 +215,15 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
         await self._stream.aclose()
 
     def _receive(self, data: bytes) -> None:
-        """Raises: h2.exceptions.H2Error, NoFrameError."""
+        """Raises: h2.exceptions.H2Error, NoFrameError; httpcore2.RemoteProtocolError of a flood."""
+        self._said += len(data)
         frames, farewells = self._farewells.split(data)
         for event in self._h2.receive_data(frames):
             self._heard(event)
         for one in farewells:
             self._leave(one)
+        if self._said > _MOST_SAID:
+            raise httpcore2.RemoteProtocolError("the server says more than it was asked")
 
     def _heard(self, event: h2.events.Event) -> None:
         match event:
@@ -222,6 +233,7 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
             case h2.events.WindowUpdated():
                 self._tell()
             case h2.events.DataReceived(stream_id=stream_id, flow_controlled_length=length):
+                self._said -= length
                 self._h2.acknowledge_received_data(length, stream_id)
         exchange = self._exchanges.get(getattr(event, "stream_id", 0))
         if exchange is not None:

@@ -7,7 +7,7 @@ import httpcore2
 import pytest
 import pytest_asyncio
 from h2_peer import H2Peer
-from hyperframe.frame import HeadersFrame
+from hyperframe.frame import DataFrame, HeadersFrame, PingFrame
 
 from push.http2_connection import Http2Connection
 from push.posting import MAX_REPLY_BYTES
@@ -127,6 +127,7 @@ async def test_who_gets_no_turn_in_time_is_told_so():
     await _asked(peer, 1)
     with pytest.raises(httpcore2.PoolTimeout, match="takes no more"):
         await connection.handle_async_request(_request(pool=HASTY))
+    assert connection.is_available()
     peer.answer(1)
     assert (await first).status == 201
     await connection.aclose()
@@ -295,6 +296,20 @@ async def test_who_waits_no_longer_says_so_and_others_go_on(connection, peer):
     assert (await second).status == 201
 
 
+@pytest.mark.parametrize("status", ["103", "201"])
+async def test_what_is_said_of_a_request_that_was_given_up_harms_no_other(connection, peer, status):
+    first, second = _ask(connection), _ask(connection)
+    await _asked(peer, 2)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    peer.say(HeadersFrame(1, _block((b":status", status.encode())), flags=["END_HEADERS"]).serialize())
+    peer.say(DataFrame(1, b"late").serialize())
+    peer.answer(3)
+    assert (await second).status == 201
+    assert connection.is_available()
+
+
 async def test_no_answer_in_time_is_a_failure_and_others_go_on_where_there_is_life(connection, peer):
     slow = _ask(connection, read=1.0)
     await _asked(peer, 1)
@@ -328,6 +343,32 @@ async def test_nonsense_ends_the_connection_with_a_reason(connection, peer, word
     await peer.until(lambda: peer.is_closed)
     assert connection.is_closed()
     assert not connection.is_available()
+
+
+async def test_a_flood_ends_the_connection(connection, peer):
+    flood = PingFrame(0, b"12345678").serialize() * 6000
+    for n in range(3):
+        asking = _ask(connection)
+        stream = (await _asked(peer, n + 1))[n]
+        peer.say(flood)
+        peer.answer(stream)
+        assert (await asking).status == 201
+    asking = _ask(connection)
+    await _asked(peer, 4)
+    for _ in range(3):
+        peer.say(flood)
+    with pytest.raises(httpcore2.RemoteProtocolError, match="more than it was asked"):
+        await asking
+    await peer.until(lambda: peer.is_closed)
+    assert connection.is_closed()
+
+
+async def test_long_answers_to_many_at_once_are_no_flood(connection, peer):
+    asking = [_ask(connection) for _ in range(20)]
+    for stream, one in zip(await _asked(peer, 20), asking, strict=False):
+        peer.answer(stream, 503, b"x" * MAX_REPLY_BYTES)
+        assert (await one).status == 503
+    assert connection.is_available()
 
 
 async def test_whatever_it_is_that_ends_the_reading_is_told_to_who_waits(connection, peer, monkeypatch):
