@@ -30,7 +30,11 @@ class Packet:
 
 @dataclass(slots=True)
 class Job:
-    """One request on its way. `reply` sends its answer; `lane` is the device that it must stay in order with."""
+    """One request on its way. `reply` sends its answer.
+
+    Attributes:
+        is_told: answered although it has no id: it could not be read, so that somebody may find the mistake.
+    """
 
     source: Source
     request: m.AnyRequest | PabalError
@@ -39,6 +43,7 @@ class Job:
     reply: Callable[[bytes], None]
     command: Command | None = None
     followed: Followed | None = None
+    is_told: bool = False
 
 
 @dataclass(slots=True)

@@ -211,10 +211,16 @@ class Relay:
         if followed is not None:
             followed.about.update(op=op_of(request), user=source.user, device=source.device)
         if isinstance(request, Rejected):
-            job = Job(source, refusal or request.error, request.re, packet, reply, followed=followed)
-            # What could not be read is answered even without an id, so that somebody may find the mistake.
-            if request.re is None and refusal is None:
-                reply(codec.encode(codec.refusal(None, request.error)))
+            is_told = refusal is None
+            job = Job(
+                source,
+                refusal or request.error,
+                request.re,
+                packet,
+                reply,
+                followed=followed,
+                is_told=is_told,
+            )
             if refusal is None:
                 packet.ticket.offend()
         else:
@@ -401,7 +407,7 @@ class Relay:
         self.figures.refuse(refusal.code)
         if job.followed is not None:
             self._tracing.done(job.followed, "request", refusal.code)
-        if job.request_id is not None:
+        if job.request_id is not None or job.is_told:
             job.reply(codec.encode(codec.refusal(job.request_id, refusal)))
         job.packet.done(kept=job.request_id is not None or not isinstance(refusal, Unavailable))
 

@@ -12,12 +12,11 @@ import logging
 from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import msgspec
-
 from bridge.ports import InboxPage, InboxReader, SessionStore
 from broker.grants import identifier_of
 from broker.message import Message
 from broker.mqtt.codec import publish_head
+from broker.stubs import stub
 from broker.terms import PLAIN, UNNAMED
 from pabal import topics
 from pabal.codec import encode
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pabal.broker")
 _RESET: Final = encode(Reset())
-_head_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 # Where a stream stands that begins with whatever comes next.
 NEXT: Final = -1
 
@@ -223,7 +221,7 @@ class InboxStream:
         most = terms.maximum_packet_size
         for text in (payload, None):
             if text is None:
-                text = _stub(payload)  # noqa: PLW2901 -- made only if the whole is too large
+                text = stub(payload)  # noqa: PLW2901 -- made only if the whole is too large
             # Its topic has no alias: one that would be given to a packet that is not sent is not known to the client.
             data = Message(self._name, text, qos).encode(
                 UNNAMED[terms.level], qos, packet_id, identifiers=identifiers
@@ -311,15 +309,3 @@ class InboxStream:
         self._around.metrics.resets += 1
         self._send(connection, head, _RESET)
         self.behind = self._seen > self._sent
-
-
-def _stub(payload: bytes) -> bytes:
-    """What says where the rest of a large update is to be had."""
-    try:
-        whole = _head_of.decode(payload)
-    except msgspec.DecodeError:
-        return payload
-    kept = {
-        name: whole[name] for name in ("seq", "epoch", "type", "ts", "conv", "message_id") if name in whole
-    }
-    return msgspec.json.encode({**kept, "truncated": True})

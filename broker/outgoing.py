@@ -13,6 +13,7 @@ from broker.message import Delivery, Message
 from broker.mqtt.codec import PUBREL, ack, encode
 from broker.mqtt.packets import LEVEL_5, RETAIN_AS_PUBLISHED, Pubrel
 from broker.mqtt.reasons import FAILED, Reason
+from broker.stubs import shorter_reply
 from broker.terms import PLAIN, PLAIN_5, Terms
 
 if TYPE_CHECKING:
@@ -169,8 +170,25 @@ class Outgoing:
         self._metrics.publishes_out += 1
 
     def _encode(self, delivery: Delivery) -> bytes | None:
-        """Returns None if the client does not take so much: then it counts as sent [MQTT-3.1.2-25]."""
+        """Of a reply that the client does not take, something shorter that it takes. Returns None if there is none: then it
+        counts as sent [MQTT-3.1.2-25].
+        """
         terms, message = self.terms, delivery.message
+        data = self._encode_as(delivery, message)
+        most = terms.maximum_packet_size
+        if most is None or len(data) <= most:
+            return data
+        payload = shorter_reply(message.topic, message.payload, most - len(data) + len(message.payload))
+        if payload is not None:
+            shorter = Message(message.topic, payload, message.qos, properties=message.properties)
+            data = self._encode_as(delivery, shorter)
+            if len(data) <= most:
+                return data
+        self._metrics.dropped_too_large += 1
+        return None
+
+    def _encode_as(self, delivery: Delivery, message: Message) -> bytes:
+        terms = self.terms
         named = len(terms.aliases)
         data = message.encode(
             terms,
@@ -181,12 +199,10 @@ class Outgoing:
             identifiers=delivery.identifiers,
             now_ms=0 if message.expires is None else self._clock(),
         )
-        if terms.maximum_packet_size is None or len(data) <= terms.maximum_packet_size:
-            return data
-        if len(terms.aliases) > named:
-            del terms.aliases[message.topic]  # the client did not hear of it
-        self._metrics.dropped_too_large += 1
-        return None
+        most = terms.maximum_packet_size
+        if most is not None and len(data) > most and len(terms.aliases) > named:
+            del terms.aliases[message.topic]  # the client does not hear of it
+        return data
 
     def take_id(self) -> int:
         """A packet id that is not in use; the window and the queue are far smaller than the ids are many."""

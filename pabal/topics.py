@@ -6,6 +6,7 @@ from pabal.errors import BadRequest
 from pabal.ids import ConvId, DeviceId, UserId, parse_conv, parse_device, parse_user
 
 ROOT = "pabal/v1/"
+DOWN = f"{ROOT}down/"
 MAX_TOPIC_BYTES = 65_535
 
 
@@ -14,7 +15,7 @@ def up(user: UserId, device: DeviceId) -> str:
 
 
 def down(user: UserId, device: DeviceId) -> str:
-    return f"{ROOT}down/{user}/{device}"
+    return f"{DOWN}{user}/{device}"
 
 
 def inbox(user: UserId) -> str:

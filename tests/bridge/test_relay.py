@@ -245,6 +245,20 @@ async def test_positions_of_a_failed_batch_are_written_with_the_next(rig):
     assert rig.store.batches[0].positions == {"alice:d": ("alice", "d", 7), "bob:d": ("bob", "d", 3)}
 
 
+async def test_what_cannot_be_read_is_answered_in_its_place_in_the_array(rig):
+    ticket = rig.submit(
+        b'[{"id":"1","to":"bob","text":"x"},7,{"id":"3","to":"bob","text":"y"},{"op":"no"},{"id":"5","to":"carl"}]'
+    )
+    await rig.until(lambda: ticket.settled == [True])
+    assert [(reply["re"], reply.get("error")) for reply in rig.replies()] == [
+        ("1", None),
+        (None, "bad_request"),
+        ("3", None),
+        (None, "bad_request"),
+        ("5", "bad_request"),
+    ]
+
+
 async def test_one_request_that_breaks_the_batch_does_not_take_the_others_with_it(rig):
     rig.store.poison = "bad"
     rig.store.gate.clear()
