@@ -102,6 +102,11 @@ class _Link(asyncio.Protocol):
     def is_over(self) -> bool:
         return self._is_over
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something has come that was not read."""
+        return bool(self._came)
+
     async def read(self, most: int, timeout: float | None) -> bytes:  # noqa: ASYNC109 -- of one read
         """Empty at the end. Raises: TimeoutError, OSError."""
         if not self._came and not self._is_over:
@@ -207,8 +212,8 @@ class _Stream(httpcore2.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            # Of an idle connection: whatever comes then is its end, or nothing that was asked for.
-            return self._link.is_over
+            # Of an idle connection: whatever comes then is its end, or nothing that was asked for, such as a 408 before the end.
+            return self._link.is_over or self._link.has_more
         return self._transport.get_extra_info(
             {"client_addr": "sockname", "server_addr": "peername"}.get(info, info)
         )

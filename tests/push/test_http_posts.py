@@ -209,6 +209,31 @@ async def test_http_1_is_spoken_with_a_server_that_has_no_other(service, posts):
     assert (reply.status, reply.http_version) == (204, "HTTP/1.1")
 
 
+async def test_what_an_idle_connection_says_is_not_the_answer_to_the_next_post(posts):
+    came = []
+
+    async def answer(reader, writer):
+        came.append(writer)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://localhost:{server.sockets[0].getsockname()[1]}/"
+        assert [(await posts.post(url, {}, b"")).status for _ in range(2)] == [204, 204]
+        assert len(came) == 1
+        came[0].write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
+        (connection,) = posts._pool.connections
+        async with asyncio.timeout(10):
+            while not connection._made._network_stream._link._came:
+                await asyncio.sleep(0)
+        assert (await posts.post(url, {}, b"")).status == 204
+        assert len(came) == 2
+        for writer in came:
+            writer.close()
+
+
 async def test_one_that_was_chosen_may_be_without_tls(posts):
     async with _speaking(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n") as port:
         reply = await posts.post(f"http://localhost:{port}/", {}, b"")
