@@ -4,19 +4,19 @@ import functools
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from bridge.store.failures import is_refusal, reason
 from bridge.store.unusable import NotAdmitted, UnusableDatabase
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _VERSIONS = "alembic_version"
+_REVISIONS = text(f"SELECT version_num FROM {_VERSIONS} ORDER BY version_num")
 _OF_EXTENSIONS = text(
     "SELECT c.relname FROM pg_depend AS d JOIN pg_class AS c ON c.oid = d.objid"
     " JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = current_schema()"
@@ -47,11 +47,8 @@ class SchemaState:
         return self.current == self.wanted
 
 
-def _config(engine: Engine | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(str(files("migrations")))))
-    config.attributes["engine"] = engine
-    return config
+def _folder() -> Path:
+    return Path(str(files("migrations")))
 
 
 def state(engine: Engine) -> SchemaState:
@@ -60,7 +57,7 @@ def state(engine: Engine) -> SchemaState:
     """
     try:
         with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
+            current = _current(connection)
             strangers = _strangers(connection) if current is None else ()
     except DatabaseError as error:
         if "not a database" in str(error) or "malformed" in str(error):
@@ -83,16 +80,21 @@ def _strangers(connection: Connection) -> tuple[str, ...]:
     return tuple(sorted(tables))
 
 
+def _current(connection: Connection) -> str | None:
+    """As alembic has written it down. It is not loaded for that: most starts find a schema that fits."""
+    if not inspect(connection).has_table(_VERSIONS):
+        return None
+    # Ours is one line of versions; where there are several, they are somebody else's.
+    return ", ".join(connection.execute(_REVISIONS).scalars()) or None
+
+
 @functools.cache
 def _revisions() -> tuple[str, frozenset[str]]:
-    """The one that this version needs, and all that lead there. Read once: alembic runs every migration's file for it,
-    and they stay as they are while we run.
+    """The one that this version needs, and all that lead there: each migration's file begins with its number. Read once,
+    as they stay as they are while we run.
     """
-    script = ScriptDirectory.from_config(_config())
-    wanted = script.get_current_head()
-    if wanted is None:
-        raise AssertionError("there is at least one migration")
-    return wanted, frozenset(step.revision for step in script.walk_revisions())
+    known = [path.stem.partition("_")[0] for path in (_folder() / "versions").glob("[0-9]*.py")]
+    return max(known), frozenset(known)
 
 
 def _unreachable(engine: Engine, error: SQLAlchemyError) -> UnusableDatabase:
@@ -129,6 +131,9 @@ def upgrade(engine: Engine) -> bool:
     check_ours(now, engine)
     if now.is_current:
         return False
+    from alembic import command  # noqa: PLC0415 -- a quarter of a second, and seldom needed
+    from alembic.util.exc import CommandError  # noqa: PLC0415 -- likewise
+
     try:
         command.upgrade(_config(engine), "head")
     except CommandError as error:
@@ -169,4 +174,15 @@ def check_ours(now: SchemaState, engine: Engine) -> None:
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Used by tests, and by who must go back; data of newer tables is gone."""
+    from alembic import command  # noqa: PLC0415 -- as above
+
     command.downgrade(_config(engine), revision)
+
+
+def _config(engine: Engine) -> "Config":
+    from alembic.config import Config  # noqa: PLC0415 -- as above
+
+    config = Config()
+    config.set_main_option("script_location", str(_folder()))
+    config.attributes["engine"] = engine
+    return config

@@ -1,10 +1,13 @@
 """The migrations and the tables of `bridge.store.tables` are the same schema, up and down."""
 
 import json
+from importlib.resources import files
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from bridge.ports import Source
@@ -33,6 +36,16 @@ def dump(connection) -> dict[str, str]:
         for name, sql in rows
         if name not in {"alembic_version", "sqlite_sequence"}
     }
+
+
+def test_a_migrations_number_is_that_of_its_file(engine):
+    """So that nobody has to run them all to know which is the newest."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    script = ScriptDirectory.from_config(config)
+    steps = [step.revision for step in script.walk_revisions()]
+    assert steps == sorted(steps, reverse=True)
+    assert (schema.state(engine).wanted, schema._revisions()[1]) == (script.get_current_head(), set(steps))
 
 
 def test_migrating_up_makes_exactly_the_tables_of_the_models(engine):

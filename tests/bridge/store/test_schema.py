@@ -1,5 +1,7 @@
 """Which schema a database has, and what is said where it does not fit."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,26 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(empty, act):
         act(empty)
     assert "newer version of Pabal" in refused.value.hint
     assert schema.state(empty).current == "9999"
+
+
+@pytest.mark.parametrize("act", [schema.upgrade, schema.check_current])
+def test_a_database_with_several_versions_at_once_is_not_ours(empty, act):
+    schema.upgrade(empty)
+    with empty.begin() as connection:
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0001')"))
+    with pytest.raises(schema.SchemaError, match="0001, "):
+        act(empty)
+
+
+def test_alembic_is_not_loaded_where_the_schema_fits(empty):
+    schema.upgrade(empty)
+    code = (
+        "import sys; from bridge.store import schema; from bridge.store.engine import open_engine\n"
+        f"engine = open_engine({empty.url.render_as_string()!r})\n"
+        "schema.check_current(engine); print(schema.upgrade(engine), 'alembic' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize("act", [schema.upgrade, schema.check_current])
