@@ -3,10 +3,13 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import Any
 
 import httpcore2
 
 from push.http2_connection import Http2Connection
+
+_Open = httpcore2.AsyncConnectionInterface | httpcore2.AsyncNetworkStream
 
 
 class PushConnections(httpcore2.AsyncConnectionPool):
@@ -37,18 +40,18 @@ class PushConnections(httpcore2.AsyncConnectionPool):
     def create_connection(self, origin: httpcore2.Origin) -> httpcore2.AsyncConnectionInterface:
         return _Connection(origin, self._context, self._network, self._keep_alive_s, self._close)
 
-    def _close(self, connection: httpcore2.AsyncConnectionInterface) -> None:
+    def _close(self, open_one: _Open) -> None:
         """Without waiting. The pool closes what has expired one after another, and before it goes on with the request that
         came just then: sides that do not answer a goodbye would use up its time, and if it is up the others stay open.
         """
-        closing = asyncio.create_task(connection.aclose())
+        closing = asyncio.create_task(open_one.aclose())
         self._closings.add(closing)
         closing.add_done_callback(self._closings.discard)
 
     async def aclose(self) -> None:
         """Returns once all are closed."""
         await super().aclose()
-        if self._closings:
+        while self._closings:
             await asyncio.wait(self._closings)
 
 
@@ -61,7 +64,7 @@ class _Connection(httpcore2.AsyncConnectionInterface):
         context: ssl.SSLContext,
         network: httpcore2.AsyncNetworkBackend,
         keep_alive_s: float,
-        close: Callable[[httpcore2.AsyncConnectionInterface], None],
+        close: Callable[[_Open], None],
     ) -> None:
         self._origin = origin
         self._context = context
@@ -107,7 +110,9 @@ class _Connection(httpcore2.AsyncConnectionInterface):
                 made = Http2Connection(self._origin, stream, self._keep_alive_s)
                 await made.open(timeout_s)
                 return made
-        return httpcore2.AsyncHTTP11Connection(self._origin, stream, self._keep_alive_s)
+        return httpcore2.AsyncHTTP11Connection(
+            self._origin, _Parting(stream, self._close), self._keep_alive_s
+        )
 
     async def aclose(self) -> None:
         """Begins with it; `close` was given to go on."""
@@ -139,3 +144,24 @@ class _Connection(httpcore2.AsyncConnectionInterface):
 
     def is_closed(self) -> bool:
         return self._failure is not None if self._made is None else self._made.is_closed()
+
+
+class _Parting(httpcore2.AsyncNetworkStream):
+    """Of HTTP/1.1, which ends within a request: after an answer that is the last, or when there is no time left for one."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, close: Callable[[_Open], None]) -> None:
+        self._stream = stream
+        self._close = close
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 -- httpcore2's signature
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 -- httpcore2's signature
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Without waiting."""
+        self._close(self._stream)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

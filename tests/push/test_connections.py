@@ -4,6 +4,7 @@ import asyncio
 import ssl
 
 import httpcore2
+import pytest
 
 from push.connections import PushConnections
 from push.loop_network import LoopNetwork
@@ -40,17 +41,19 @@ class _Stubborn(httpcore2.AsyncMockStream):
 
 
 class _Network(httpcore2.AsyncNetworkBackend):
-    def __init__(self):
+    def __init__(self, answer):
         self.streams = []
+        self._answer = answer
 
     async def connect_tcp(self, *_, **__):
-        self.streams.append(_Stubborn([b"HTTP/1.1 204 No Content\r\n\r\n"]))
+        self.streams.append(_Stubborn([self._answer]))
         self.streams[-1].may_end = asyncio.Event()
         return self.streams[-1]
 
 
-async def test_nobody_waits_for_the_end_of_one_that_has_expired_but_who_closes_all():
-    network = _Network()
+@pytest.mark.parametrize("more", [b"", b"connection: close\r\n"], ids=["expired", "last"])
+async def test_nobody_waits_for_the_end_of_a_connection_but_who_closes_all(more):
+    network = _Network(b"HTTP/1.1 204 No Content\r\n" + more + b"\r\n")
     pool = PushConnections(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), network, most=1, keep_alive_s=-1.0)
     for _ in range(3):
         async with asyncio.timeout(5.0):

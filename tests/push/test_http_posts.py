@@ -226,7 +226,7 @@ async def test_what_an_idle_connection_says_is_not_the_answer_to_the_next_post(p
         came[0].write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n")
         (connection,) = posts._pool.connections
         async with asyncio.timeout(10):
-            while not connection._made._network_stream._link._came:
+            while not connection._made._network_stream._stream._link._came:
                 await asyncio.sleep(0)
         assert (await posts.post(url, {}, b"")).status == 204
         assert len(came) == 2
