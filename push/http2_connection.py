@@ -24,6 +24,8 @@ _MOST_HEADERS: Final = 64 * 1024
 # Of what comes after the last request, without the bodies of answers: a flood of PING or SETTINGS would keep this side busy
 # for as long as the other likes.
 _MOST_SAID: Final = 256 * 1024
+# Of each answer that is waited for; they may all come after the last request.
+_HEAD_BYTES: Final = 16 * 1024
 # Of a write that nobody waits for.
 _SHORT_S: Final = 5.0
 _BROKEN: Final = (httpcore2.NetworkError, httpcore2.TimeoutException, httpcore2.ProtocolError)
@@ -111,7 +113,7 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
         except h2.exceptions.NoAvailableStreamIDError:
             self._is_leaving = True
             raise httpcore2.ConnectionNotAvailable from None
-        self._said = 0
+        self._said = -_HEAD_BYTES * len(self._exchanges)
         exchange = self._exchanges[stream_id] = Exchange(asyncio.get_running_loop().create_future())
         return stream_id, exchange
 

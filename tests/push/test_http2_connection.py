@@ -371,6 +371,16 @@ async def test_long_answers_to_many_at_once_are_no_flood(connection, peer):
     assert connection.is_available()
 
 
+async def test_many_headers_of_many_answers_are_no_flood(connection, peer):
+    asking = [_ask(connection) for _ in range(60)]
+    for stream in await _asked(peer, 60):
+        said = [(f"x-{n}", f"{stream}-{n}-" + "x" * 1000) for n in range(8)]
+        peer.http.send_headers(stream, [(":status", "201"), *said], end_stream=True)
+        peer.flush()
+    assert [(await one).status for one in asking] == [201] * 60
+    assert connection.is_available()
+
+
 async def test_whatever_it_is_that_ends_the_reading_is_told_to_who_waits(connection, peer, monkeypatch):
     def fails(_data):
         raise LookupError("nobody thought of that")
