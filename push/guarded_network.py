@@ -5,7 +5,6 @@ name that means another address a moment later (DNS rebinding) gains nothing.
 """
 
 import asyncio
-import socket
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from httpcore2 import AsyncNetworkBackend, AsyncNetworkStream
 
 from push.endpoints import EndpointRules
 from push.loop_network import LoopNetwork
+from push.names import Names
 
 # Of one name; each has its share of the time.
 _MOST_ADDRESSES: Final = 4
@@ -29,8 +29,10 @@ class PrivateAddressError(httpcore2.ConnectError):
 class GuardedNetwork(AsyncNetworkBackend):
     """TCP for a connection pool, by rules."""
 
-    def __init__(self, rules: EndpointRules, inner: AsyncNetworkBackend | None = None) -> None:
+    def __init__(self, rules: EndpointRules, names: Names, inner: AsyncNetworkBackend | None = None) -> None:
+        """`names` stay the caller's."""
         self._rules = rules
+        self._names = names
         self._inner = inner or LoopNetwork()
 
     async def connect_tcp(
@@ -43,7 +45,7 @@ class GuardedNetwork(AsyncNetworkBackend):
     ) -> AsyncNetworkStream:
         """Raises: PrivateAddressError; httpcore2.ConnectError, httpcore2.ConnectTimeout."""
         within = _DEFAULT_S if timeout is None else timeout
-        addresses = await self._resolved(host, port, within)
+        addresses = await self._names.addresses(host, port, within)
         admitted = [address for address in addresses if self._rules.admits(host, address)][:_MOST_ADDRESSES]
         if not admitted:
             raise PrivateAddressError(f"{host} is at a private address")
@@ -65,16 +67,3 @@ class GuardedNetwork(AsyncNetworkBackend):
         return await self._inner.connect_tcp(
             address, port, timeout=within, local_address=local_address, socket_options=options
         )
-
-    @staticmethod
-    async def _resolved(host: str, port: int, within: float) -> list[str]:
-        """Raises: httpcore2.ConnectError, httpcore2.ConnectTimeout."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(within):
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except TimeoutError:
-            raise httpcore2.ConnectTimeout(f"{host} could not be resolved in time") from None
-        except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError(f"{host} cannot be resolved: {error}") from None
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))

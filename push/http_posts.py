@@ -17,6 +17,7 @@ import httpcore2
 from push.connections import PushConnections
 from push.endpoints import EndpointRules
 from push.guarded_network import GuardedNetwork, PrivateAddressError
+from push.names import Names
 from push.posting import MAX_REPLY_BYTES, PostFailed, Reply
 
 _CONNECTIONS: Final = 128
@@ -53,9 +54,10 @@ class HttpPosts:
             "write": patience.write,
             "pool": patience.pool,
         }
+        self._names = Names()
         self._pool = PushConnections(
             context or httpcore2.default_ssl_context(),
-            GuardedNetwork(rules),
+            GuardedNetwork(rules, self._names),
             most=_CONNECTIONS,
             keep_alive_s=_KEEP_ALIVE_S,
         )
@@ -83,6 +85,7 @@ class HttpPosts:
 
     async def close(self) -> None:
         await self._pool.aclose()
+        self._names.close()
 
 
 def _request(

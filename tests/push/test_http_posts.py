@@ -9,13 +9,11 @@ from collections import Counter
 import h2.config
 import h2.connection
 import h2.events
-import httpcore2
 import pytest
 from hyperframe.frame import GoAwayFrame
 from push_stand_in import Answer
 
 from push.endpoints import EndpointRules
-from push.guarded_network import GuardedNetwork, PrivateAddressError
 from push.http_posts import HttpPosts
 from push.posting import MAX_REPLY_BYTES, PostFailed, Reply
 
@@ -289,71 +287,6 @@ async def test_a_private_address_is_not_connected_to_whatever_its_name(service):
     finally:
         await posts.close()
     assert service.requests == []
-
-
-class _Recording(httpcore2.AsyncNetworkBackend):
-    def __init__(self, *unreachable):
-        self.asked = []
-        self._unreachable = unreachable
-
-    async def connect_tcp(self, host, port, **_):
-        self.asked.append((host, port))
-        if host in self._unreachable:
-            raise httpcore2.ConnectError("no way")
-        return httpcore2.AsyncMockStream([])
-
-
-def _resolving(monkeypatch, *answers):
-    """Names resolve to these, one answer after another."""
-    left = list(answers)
-
-    async def resolve(_host, port, **_):
-        return [(2, 1, 6, "", (address, port)) for address in (left.pop(0) if len(left) > 1 else left[0])]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-
-
-async def test_the_address_that_was_checked_is_the_one_that_is_connected_to(monkeypatch):
-    _resolving(monkeypatch, ["8.8.8.8"], ["127.0.0.1"])
-    recording = _Recording()
-    network = GuardedNetwork(EndpointRules(), recording)
-    await network.connect_tcp("rebinding.example", 443)
-    assert recording.asked == [("8.8.8.8", 443)]
-    with pytest.raises(PrivateAddressError):
-        await network.connect_tcp("rebinding.example", 443)
-    assert len(recording.asked) == 1
-
-
-async def test_of_several_addresses_only_public_ones_are_tried_in_their_order(monkeypatch):
-    _resolving(monkeypatch, ["10.0.0.1", "8.8.8.8", "::1", "1.1.1.1"])
-    recording = _Recording("8.8.8.8")
-    await GuardedNetwork(EndpointRules(), recording).connect_tcp("push.example", 443, timeout=2)
-    assert recording.asked == [("8.8.8.8", 443), ("1.1.1.1", 443)]
-
-
-async def test_no_more_than_four_addresses_are_tried(monkeypatch):
-    addresses = [f"8.8.8.{n}" for n in range(1, 10)]
-    _resolving(monkeypatch, addresses)
-    recording = _Recording(*addresses)
-    with pytest.raises(httpcore2.ConnectError):
-        await GuardedNetwork(EndpointRules(), recording).connect_tcp("push.example", 443)
-    assert [host for host, _ in recording.asked] == addresses[:4]
-
-
-async def test_a_name_that_cannot_be_resolved_in_time_or_at_all_is_a_failure(monkeypatch):
-    never = asyncio.Event()
-
-    async def resolve(host, _port, **_):
-        if host == "slow.example":
-            await never.wait()
-        raise OSError("no such host")
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
-    network = GuardedNetwork(EndpointRules(), _Recording())
-    with pytest.raises(httpcore2.ConnectTimeout):
-        await network.connect_tcp("slow.example", 443, timeout=0.01)
-    with pytest.raises(httpcore2.ConnectError, match="no such host"):
-        await network.connect_tcp("none.example", 443)
 
 
 @pytest.mark.parametrize(
