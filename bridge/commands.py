@@ -257,7 +257,7 @@ def check_send(source: Source, request: m.Send) -> SendCommand:
 
     Raises: errors.PabalError, the refusal.
     """
-    if request.attachments is not None:
+    if request.attachments not in (None, []):
         raise BadRequest("this server does not offer it yet", field="attachments")
     for name in ("id", "kind", "text"):
         if "\0" in (getattr(request, name) or ""):

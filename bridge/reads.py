@@ -119,7 +119,7 @@ class Reads:
     ) -> bytes:
         """A HistoryPage: the newest below `before` (default: of all), or the oldest above `after`.
 
-        Raises: BadRequest if both are given; NotAMember; NotFound for a group that does not exist.
+        Raises: BadRequest if both are given; NotAMember; NotFound for a group, or somebody to talk with, that does not exist.
         """
         if before is not None and after is not None:
             raise BadRequest("either 'before' or 'after'", field="before")
@@ -247,10 +247,13 @@ def check_reader(user: UserId, conv: ConvId) -> None:
 def _visible(snapshot: Snapshot, user: UserId, conv: ConvId) -> tuple[int, int]:
     """`(head, first)`: the newest entry, and the first that this user may see.
 
-    Raises: NotFound for a group that does not exist; NotAMember.
+    Raises: NotFound for a group, or somebody to talk with, that does not exist; NotAMember.
     """
     head = snapshot.conversation_head(conv)
     if ids.is_direct(conv):
+        others = [] if head else [one for one in ids.members_of(conv) if one != user]
+        if any(snapshot.relation(user, one) is None for one in others):
+            raise NotFound(f"no such user '{others[0]}'", field="conv")
         return head or 0, 1
     if head is None:
         raise NotFound("no such conversation", field="conv")

@@ -36,7 +36,7 @@ _TEXTS: Final[dict[int, str]] = {
     Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED: "an inbox cannot be shared",
     Reason.QUOTA_EXCEEDED: "nothing was kept; try again later",
     Reason.ADMINISTRATIVE_ACTION: "the login was ended",
-    Reason.PAYLOAD_FORMAT_INVALID: "the payload is not the UTF-8 that it says it is",
+    Reason.PAYLOAD_FORMAT_INVALID: "the payload is not what it says it is, or has to be",
     Reason.CONNECTION_RATE_EXCEEDED: "too many attempts; try again later",
 }
 

@@ -58,7 +58,8 @@ class PresenceTopics:
     def announce(self, topic: str, payload: bytes, *, keep: bool) -> None:
         """As `bridge.ports.Outbound`."""
         self._hub.retained.hold(Message(topic, payload if keep else b"", 0))
-        self._hub.route(Message(topic, payload, 0))
+        # Published as a retained message is, for who wants to see the flag as it was [MQTT-3.3.1-13].
+        self._hub.route(Message(topic, payload, 0, retain=True))
 
     def answer(self, session: Session, topic_filter: str, granted: int) -> None:
         """A new subscription: of who is not retained it is known all the same."""

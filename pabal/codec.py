@@ -56,6 +56,7 @@ _IN_WORDS: Final = {
     repr(TIME_PATTERN): "expected a time of day, such as 22:30",
 }
 _NULL: Final = frozenset((b"", b"null", b"\xc0"))
+_NOTHING: Final = _NULL | {b"[]", b"\x90"}
 # Below it, a request is read without looking at its outline first.
 _SMALL: Final = 1024
 # Python reads and writes a number in the square of its digits: one may have as many as it takes (4,300), or
@@ -174,7 +175,7 @@ def decode_request(payload: bytes, form: Format = Format.JSON) -> m.AnyRequest |
 
 def _check_outline(send: _Outline, form: Format) -> None:
     """What need not be built to be refused. Raises: BadRequest, TooLarge."""
-    if bytes(send.attachments) not in _NULL:
+    if bytes(send.attachments) not in _NOTHING:
         raise BadRequest("this server does not offer it yet", field="attachments")
     # MessagePack is counted as it comes, because a byte of it may be a whole array. JSON is counted as we write
     # it (see `_check_body`), and these bytes are in there however it was written.

@@ -152,6 +152,13 @@ async def test_a_conversation_without_messages_has_an_empty_history(harness):
     assert (page["items"], page["head"], page["more"]) == ([], 0, False)
 
 
+async def test_a_conversation_with_nobody_has_none(harness):
+    refused = await harness.ask("carol", {"id": "h", "op": "history", "conv": "carol~nobody"})
+    assert (refused["error"], refused["detail"]) == ("not_found", "conv: no such user 'nobody'")
+    own = await harness.ask("carol", {"id": "i", "op": "history", "conv": "carol~carol"})
+    assert own["items"] == []
+
+
 async def test_conversations_show_head_read_unread_and_the_last_message(harness):
     await harness.ask("alice", {"id": "1", "to": "bob", "text": "one"})
     await harness.ask("alice", {"id": "2", "to": "bob", "text": "two"})

@@ -264,3 +264,13 @@ async def test_one_device_reading_does_not_hold_up_another(harness):
     other = await harness.ask("bob", {"id": "2", "to": "carol", "text": "x"})
     assert other["ok"] is True
     assert await harness.settled(reading) is True
+
+
+@pytest.mark.parametrize("some", [["x"], [[]], {}, 0, "", False])
+async def test_attachments_are_refused_and_none_of_them_is_no_attachment(harness, some):
+    taken = await harness.ask("alice", {"id": "1", "to": "bob", "text": "hi", "attachments": []})
+    again = await harness.ask("alice", {"id": "1", "to": "bob", "text": "hi"})
+    assert (taken["ok"], again["dup"]) == (True, True)
+    refused = await harness.ask("alice", {"id": "2", "to": "bob", "text": "hi", "attachments": some})
+    assert refused["error"] == "bad_request"
+    assert refused["detail"].startswith("attachments: ")

@@ -251,6 +251,22 @@ async def test_the_state_comes_with_the_identifier_of_the_subscription(world, no
     assert (told.payload, told.properties.subscription_identifiers) == (OFFLINE, (9,))
 
 
+@pytest.mark.parametrize("as_published", [False, True])
+async def test_a_change_has_the_retain_flag_for_who_wants_it_as_published(world, notes, as_published):  # noqa: ARG001 -- as above
+    await world.start()
+    alice = await world.device("alice:phone", level=p.LEVEL_5)
+    options = p.RETAIN_AS_PUBLISHED if as_published else 0
+    await alice.send(p.Subscribe(1, ((PRESENCE, options),)))
+    await alice.expect(p.Suback)
+    await alice.publishes(1)
+    world.broker.announce(PRESENCE, ONLINE, keep=True)
+    world.broker.announce(PRESENCE, OFFLINE, keep=False)
+    assert [(one.payload, one.retain) for one in await alice.publishes(2)] == [
+        (ONLINE, as_published),
+        (OFFLINE, as_published),
+    ]
+
+
 async def test_who_comes_back_is_told_what_was_missed_without_subscribing_again(world, notes):  # noqa: ARG001 -- as above
     await world.start()
     alice = await world.device("alice:phone", clean=False)

@@ -61,8 +61,9 @@ def test_what_is_refused_is_not_built_first(payload, form, words):
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_null_in_the_place_of_what_is_not_offered_is_harmless_in_a_long_request_too(form):
-    fields = {"to": "bob", "text": "x" * 2000, "attachments": None, "forward_of": None}
+@pytest.mark.parametrize("nothing", [None, []])
+def test_nothing_in_the_place_of_what_is_not_offered_is_harmless_in_a_long_request_too(form, nothing):
+    fields = {"to": "bob", "text": "x" * 2000, "attachments": nothing, "forward_of": None}
     (answer,) = check(codec.encode(fields, form), form)
     assert answer.text == "x" * 2000
 
