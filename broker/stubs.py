@@ -1,8 +1,9 @@
 """What a client gets in the place of something that its Maximum Packet Size does not let through.
 
-An update of the inbox becomes a stub, alone and in a page of `sync`, which ends where no more fits. Any other page
-is refused, because nobody but who asked for it can say which part of it is wanted. Answers to requests that write
-are never touched: a refusal in their place would be a lie.
+An update of the inbox becomes a stub, alone and in a page of `sync`, which ends where no more fits. So does every
+page that says whether there is `more`. One of `history` is refused, because nobody but who asked for it can say
+which end of it is wanted, and so is any other list. Answers to requests that write are never touched: a refusal in
+their place would be a lie.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from pabal.codec import Format, sniff
 from pabal.errors import TooLarge
 
 _KEPT: Final = ("seq", "epoch", "type", "ts", "conv", "message_id")
+# What is listed from its beginning on, in a page that may end anywhere.
+_LISTED: Final = ("conversations", "contacts", "blocks", "users", "members", "reports")
 _FIELDS: Final = dict[str, Raw]
 _BRACKETS: Final = frozenset((*b"[", 0xDC, 0xDD, *range(0x90, 0xA0)))
 
@@ -55,8 +58,9 @@ def shorter_reply(topic: str, payload: bytes, room: int) -> bytes | None:
     tools = _TOOLS[form]
     try:
         reply = tools.fields.decode(payload)
-        if "rooms" in reply and "items" in reply:
-            page = _page(reply, tools.items.decode(reply["items"]), room, form)
+        listed = "items" if "rooms" in reply else next((name for name in _LISTED if name in reply), None)
+        if listed is not None and "more" in reply:
+            page = _page(reply, listed, room, form)
             if page is not None:
                 return page
     except msgspec.DecodeError:
@@ -73,15 +77,16 @@ def shorter_reply(topic: str, payload: bytes, room: int) -> bytes | None:
     return told if len(told) <= room else None
 
 
-def _page(reply: dict[str, Raw], items: list[Raw], room: int, form: Format) -> bytes | None:
-    """As many of a page's updates as fit, each that never would as a stub; None if not even the first fits."""
+def _page(reply: dict[str, Raw], listed: str, room: int, form: Format) -> bytes | None:
+    """As much of a page as fits, each update that never would as a stub; None if not even the first fits."""
+    items = _TOOLS[form].items.decode(reply[listed])
     encoder = _TOOLS[form].encoder
     # The count of a MessagePack array may take up to four bytes more, and each item of JSON has a comma behind it.
-    left = whole = room - len(encoder.encode({**reply, "items": [], "more": True})) - 4
+    left = whole = room - len(encoder.encode({**reply, listed: [], "more": True})) - 4
     fitting: list[Raw] = []
     for item in items:
         data = bytes(item)
-        if len(data) + 1 > whole:
+        if len(data) + 1 > whole and listed == "items":
             data = stub(data, form)
         left -= len(data) + 1
         if left < 0:
@@ -90,4 +95,4 @@ def _page(reply: dict[str, Raw], items: list[Raw], room: int, form: Format) -> b
     if not fitting:
         return None
     is_cut = len(fitting) < len(items)
-    return encoder.encode({**reply, "items": fitting, **({"more": True} if is_cut else {})})
+    return encoder.encode({**reply, listed: fitting, **({"more": True} if is_cut else {})})

@@ -63,14 +63,29 @@ def test_every_size_is_kept_to_and_brings_a_device_on(form):
         assert told["more"] is True
 
 
+@pytest.mark.parametrize("listed", ["conversations", "contacts", "blocks", "users", "members", "reports"])
+def test_what_is_listed_from_its_beginning_on_ends_where_no_more_fits(form, listed):
+    as_sent, read = form
+    reset = {"re": "1", "ok": True, "reset": True, "head": 9}
+    whole = as_sent(msgspec.json.encode({**reset, listed: [{"n": n} for n in range(50)], "more": False}))
+    room = len(whole) - 50
+    shorter = shorter_reply(DOWN, whole, room)
+    assert shorter is not None
+    assert len(shorter) <= room
+    told = read(shorter)
+    assert told == {**reset, listed: [{"n": n} for n in range(len(told[listed]))], "more": True}
+    assert 0 < len(told[listed]) < 50
+
+
 @pytest.mark.parametrize(
     "reply",
     [
         page(update(1, "x" * 500), rooms={f"g{n}": n for n in range(100)}),
         msgspec.json.encode({"re": "1", "ok": True, "conv": "alice~bob", "items": [{"text": "x" * 900}]}),
         msgspec.json.encode({"re": "1", "ok": True, "conversations": ["x" * 900], "more": False}),
+        msgspec.json.encode({"re": "1", "ok": True, "presence": ["x"] * 900}),
     ],
-    ids=["sync", "history", "conversations"],
+    ids=["sync", "history", "a large conversation", "presence"],
 )
 def test_what_cannot_be_cut_is_refused_and_says_what_to_do(form, reply):
     as_sent, read = form
@@ -88,7 +103,7 @@ def test_what_cannot_be_cut_is_refused_and_says_what_to_do(form, reply):
         (DOWN, b'{"re":"1","ok":true,"conv":"alice~bob","message_id":1,"ts":1,"dup":false}'),
         (DOWN, b'{"type":"kicked","reason":"logout"}'),
         (DOWN, b"not of ours"),
-        (DOWN, b'{"items":1,"rooms":{}}'),
+        (DOWN, b'{"items":1,"rooms":{},"more":true}'),
         ("pabal/v1/room/gaaaaaaaaaaaa", page(update(1))),
     ],
     ids=["committed", "kicked", "unreadable", "no page", "no reply"],
