@@ -3,8 +3,9 @@
 The stream is either live (each update goes out as it is delivered) or behind (the window was full, the
 socket slow, or something in between is missing) and then reads pages from the inbox until it has caught up.
 On one connection seqs only rise, without a hole; what was sent and not acknowledged on an earlier connection is
-read again, from the acknowledged position on. That is not MQTT's re-delivery of the same packet [MQTT-4.4.0-1]
-but the update sent anew: under a packet id of this connection, with DUP 0. The client knows it by its seq.
+read again, from the acknowledged position on, and goes out under the packet id that it had there, with DUP
+[MQTT-4.4.0-1]. After a restart nothing is known of these ids: it is the update sent anew, under a new id, with DUP 0.
+The client knows it by its seq.
 """
 
 import asyncio
@@ -58,9 +59,11 @@ class InboxStream:
     """
 
     __slots__ = (
+        "_again",
         "_around",
         "_had",
         "_name",
+        "_notice",
         "_prefix",
         "_seen",
         "_sent",
@@ -86,6 +89,10 @@ class InboxStream:
         self._had: AckedPrefix | None = None
         self._sent = NEXT
         self._seen = 0
+        # What was in flight on an earlier connection and has not gone out on this one: packet ids by seq.
+        self._again: dict[int, int] = {}
+        # The seq under which a reset was told, and not the update of that number.
+        self._notice = 0
         self._task: asyncio.Task[None] | None = None
         self._watching = False
 
@@ -107,8 +114,14 @@ class InboxStream:
         """Subscribed anew at QoS 0: nothing is kept for it any longer."""
         self.qos = 0
         self._prefix = self._had = None
+        self._again.clear()
         self.behind = False
         self._stop_reading()
+
+    def flew(self, packet_id: int, seq: int) -> None:
+        """It was in flight when the connection went; `attach` follows."""
+        if self._prefix is not None and seq != self._notice:
+            self._again[seq] = packet_id
 
     def attach(self) -> None:
         """The session has a connection (again), and this subscription stands."""
@@ -195,17 +208,20 @@ class InboxStream:
 
     def _send(self, connection: "Connection", seq: int, payload: bytes) -> None:
         session = self.session
-        packet_id = session.take_id()
+        packet_id = self._again.pop(seq, 0) if self._again else 0
+        dup = packet_id != 0 and session.is_free(packet_id)
+        if not dup:
+            packet_id = session.take_id()
         session.inflight[packet_id] = seq
         prefix = self._prefix or self._had
         if prefix is not None:
             prefix.sent(seq)
         self._sent = seq
         self._around.metrics.publishes_out += 1
-        if session.terms is PLAIN:
+        if session.terms is PLAIN and not dup:
             connection.write_publish(publish_head(self._topic, len(payload), 1), packet_id, payload)
             return
-        data = self._whole(payload, 1, packet_id)
+        data = self._whole(payload, 1, packet_id, dup=dup)
         if data is None:
             # Not even the stub fits. It counts as sent [MQTT-3.1.2-25], and acknowledged once those before it are.
             del session.inflight[packet_id]
@@ -213,7 +229,7 @@ class InboxStream:
             return
         connection.write(data)
 
-    def _whole(self, payload: bytes, qos: int, packet_id: int) -> bytes | None:
+    def _whole(self, payload: bytes, qos: int, packet_id: int, *, dup: bool = False) -> bytes | None:
         """The packet, or a stub where the client does not take so much; None if it does not take that either."""
         terms = self.session.terms
         identifier = identifier_of(self.session.subscriptions.get(self._name, 0))
@@ -224,7 +240,7 @@ class InboxStream:
                 text = stub(payload)  # noqa: PLW2901 -- made only if the whole is too large
             # Its topic has no alias: one that would be given to a packet that is not sent is not known to the client.
             data = Message(self._name, text, qos).encode(
-                UNNAMED[terms.level], qos, packet_id, identifiers=identifiers
+                UNNAMED[terms.level], qos, packet_id, dup=dup, identifiers=identifiers
             )
             if most is None or len(data) <= most:
                 return data
@@ -307,5 +323,7 @@ class InboxStream:
             if self._prefix is not None:
                 self._prefix = AckedPrefix(self._prefix.position)
         self._around.metrics.resets += 1
+        self._again.clear()
+        self._notice = head
         self._send(connection, head, _RESET)
         self.behind = self._seen > self._sent

@@ -214,6 +214,9 @@ class Outgoing:
                 self._last_id = packet_id
                 return packet_id
 
+    def is_free(self, packet_id: int) -> bool:
+        return packet_id not in self.inflight and not (self.reserved and packet_id in self.reserved)
+
     # -- the queue
 
     def _enqueue(self, delivery: Delivery) -> None:
@@ -392,7 +395,7 @@ class Outgoing:
 
     def resume(self, connection: "Connection", terms: Terms = PLAIN) -> None:
         """A new connection: what was in flight goes out again, in the old order [MQTT-4.4.0-1]; updates of
-        the inbox are read again from there.
+        the inbox are read again from there, and go out after all else.
         """
         self.connection = connection
         self.terms = terms
@@ -401,6 +404,8 @@ class Outgoing:
         for packet_id, flying in list(self.inflight.items()):
             if isinstance(flying, int):
                 del self.inflight[packet_id]
+                if self.stream is not None:
+                    self.stream.flew(packet_id, flying)
             elif flying.released:
                 if not flying.waits:
                     self._write_pubrel(packet_id)

@@ -5,6 +5,7 @@ from broker_client import RawClient
 
 from bridge.ports import StoredSession
 from broker.mqtt import packets as p
+from broker.mqtt.properties import Properties
 
 INBOX = "pabal/v1/inbox/alice"
 
@@ -177,18 +178,67 @@ async def test_what_was_not_acknowledged_comes_again_after_the_broker_was_killed
     assert not any(one.dup for one in fresh)
 
 
-async def test_the_same_after_a_reconnect_without_a_restart(world):
+@pytest.mark.parametrize("level", [p.LEVEL_311, p.LEVEL_5])
+async def test_without_a_restart_it_comes_again_as_the_same_packets(world, level):
+    await world.start()
+    lasts = {"properties": Properties(session_expiry_interval=1000)} if level == p.LEVEL_5 else {}
+    client = await following(world, level=level, clean=False, **lasts)
+    world.deliver("alice", *some(1, 4))
+    one, two, three, four = await client.publishes(4, ack=False)
+    for packet in (one, three):
+        await client.send(p.Puback(packet.packet_id))
+    await client.ping()
+    client.cut()
+    again = await world.device("alice:phone", level=level, clean=False, **lasts)
+    got = await again.publishes(3)
+    assert seqs(got) == [2, 3, 4]
+    assert [(one.dup, one.packet_id) for one in (got[0], got[2])] == [
+        (True, two.packet_id),
+        (True, four.packet_id),
+    ]
+    # It had been acknowledged, only not up to there: another packet.
+    assert not got[1].dup
+    world.deliver("alice", b"5")
+    (five,) = await again.publishes(1)
+    assert (seqs([five]), five.dup) == ([5], False)
+
+
+async def test_what_did_not_go_out_on_a_short_connection_is_the_same_packet_on_the_next(world, until):
     await world.start()
     client = await following(world, clean=False)
     world.deliver("alice", *some(1, 3))
-    (one, *_) = await client.publishes(3, ack=False)
-    await client.send(p.Puback(one.packet_id))
-    await client.ping()
+    first = await client.publishes(3, ack=False)
     client.cut()
+    world.inbox.gate.shut()
+    short = await world.device("alice:phone", clean=False)
+    await until(lambda: world.inbox.gate.waiting)
+    short.cut()
+    world.inbox.gate.open()
     again = await world.device("alice:phone", clean=False)
-    assert seqs(await again.publishes(2)) == [2, 3]
-    world.deliver("alice", b"4")
-    assert seqs(await again.publishes(1)) == [4]
+    got = await again.publishes(3)
+    assert seqs(got) == [1, 2, 3]
+    assert [(one.dup, one.packet_id) for one in got] == [(True, one.packet_id) for one in first]
+
+
+async def test_a_packet_id_that_is_in_use_by_then_is_not_used_twice(world):
+    await world.start()
+    down = "pabal/v1/down/alice/phone"
+    client = await following(world, clean=False)
+    await client.subscribe((down, 1))
+    world.deliver("alice", b"1")
+    (one,) = await client.publishes(1, ack=False)
+    client.cut()
+    world.inbox.gate.shut()
+    again = await world.device("alice:phone", clean=False)
+    # As after 65,535 others.
+    world.broker._hub.sessions["alice:phone"]._last_id = one.packet_id - 1
+    world.broker.publish(down, b"reply", 1)
+    (reply,) = await again.publishes(1, ack=False)
+    assert reply.packet_id == one.packet_id
+    world.inbox.gate.open()
+    (fresh,) = await again.publishes(1)
+    assert (seqs([fresh]), fresh.dup) == ([1], False)
+    assert fresh.packet_id != one.packet_id
 
 
 async def test_subscribing_again_changes_nothing(world):
@@ -261,7 +311,8 @@ async def test_too_old_a_position_gets_a_reset_and_goes_on_at_the_head(world):
     again.cut()
     third = await world.device("alice:phone", clean=False)
     (reset,) = await third.publishes(1)
-    assert reset.payload == b'{"type":"reset"}'
+    # Told anew, as nobody can say what it would be another time.
+    assert (reset.payload, reset.dup) == (b'{"type":"reset"}', False)
     await third.ping()
     assert world.store.sessions["alice:phone"].position == 51
     world.deliver("alice", b"52")
