@@ -168,7 +168,12 @@ class Settings(BaseSettings):
     )
     mqtt_hook_secret_file: OptionalFile = secret_file("mqtt_hook_secret")
     rate_limits: Switch = setting(True, "Limits of rate; off lifts them all, for benchmarks.", "on or off")
-    request_rate: int = number(50, "Requests a second that one user may make.", low=1, high=1_000_000)
+    request_rate: int = number(
+        50,
+        "Requests a second that one user may make, and one address over HTTP before a login.",
+        low=1,
+        high=1_000_000,
+    )
     request_burst: int = number(200, "Requests that one user may make at once.", low=1, high=1_000_000)
     login_failures_per_minute: int = number(
         10, "Failed logins a minute, for one user and address.", low=1, high=100_000
