@@ -56,7 +56,8 @@ _IN_WORDS: Final = {
     repr(TIME_PATTERN): "expected a time of day, such as 22:30",
 }
 _NULL: Final = frozenset((b"", b"null", b"\xc0"))
-_NOTHING: Final = _NULL | {b"[]", b"\x90"}
+# Nothing in a list, in MessagePack.
+_EMPTY: Final = frozenset((b"\x90", b"\xdc\0\0", b"\xdd\0\0\0\0"))
 # Below it, a request is read without looking at its outline first.
 _SMALL: Final = 1024
 # Python reads and writes a number in the square of its digits: one may have as many as it takes (4,300), or
@@ -173,9 +174,18 @@ def decode_request(payload: bytes, form: Format = Format.JSON) -> m.AnyRequest |
     return _decode_one(payload, form)
 
 
+def _is_nothing(raw: bytes, form: Format) -> bool:
+    """Null, or a list of nothing, however it is written."""
+    if raw in _NULL:
+        return True
+    if form is Format.MSGPACK:
+        return raw in _EMPTY
+    return raw.startswith(b"[") and not raw[1:-1].strip()
+
+
 def _check_outline(send: _Outline, form: Format) -> None:
     """What need not be built to be refused. Raises: BadRequest, TooLarge."""
-    if bytes(send.attachments) not in _NOTHING:
+    if not _is_nothing(bytes(send.attachments), form):
         raise BadRequest("this server does not offer it yet", field="attachments")
     # MessagePack is counted as it comes, because a byte of it may be a whole array. JSON is counted as we write
     # it (see `_check_body`), and these bytes are in there however it was written.

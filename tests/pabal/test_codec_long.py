@@ -83,3 +83,39 @@ def test_long_numbers_in_strings_are_no_numbers():
 def test_one_number_of_as_many_digits_as_python_takes_is_kept():
     (answer,) = check(b'{"to":"bob","body":{"a":' + b"9" * 4300 + b"}}", Format.JSON)
     assert answer.body["a"] == 10**4300 - 1
+
+
+@pytest.mark.parametrize("nothing", [b"[]", b"[ ]", b"[\n\t ]", b"null"])
+def test_no_attachments_are_none_in_a_long_request_too(nothing):
+    text = b"x" * 2000
+    (answer,) = check(b'{"to":"bob","text":"' + text + b'","attachments":' + nothing + b"}", Format.JSON)
+    assert answer.text == text.decode()
+
+
+@pytest.mark.parametrize("nothing", [b"\x90", b"\xdc\0\0", b"\xdd\0\0\0\0", b"\xc0"])
+def test_no_attachments_of_a_long_messagepack_request_are_none(nothing):
+    head = codec.encode({"to": "bob", "text": "x" * 2000}, Format.MSGPACK)
+    (answer,) = check(b"\x83" + head[1:] + b"\xabattachments" + nothing, Format.MSGPACK)
+    assert answer.text == "x" * 2000
+
+
+@pytest.mark.parametrize(
+    ("some", "form"),
+    [
+        (b"[1]", Format.JSON),
+        (b"{}", Format.JSON),
+        (b'"[]"', Format.JSON),
+        (b"[", Format.MSGPACK),
+        (b"\x91\x01", Format.MSGPACK),
+    ],
+)
+def test_what_is_something_is_refused_in_a_long_request(some, form):
+    if form is Format.JSON:
+        payload = b'{"to":"bob","text":"' + b"x" * 2000 + b'","attachments":' + some + b"}"
+    else:
+        payload = (
+            b"\x83" + codec.encode({"to": "bob", "text": "x" * 2000}, form)[1:] + b"\xabattachments" + some
+        )
+    (answer,) = check(payload, form)
+    assert isinstance(answer, Rejected)
+    assert answer.error.field == "attachments"
