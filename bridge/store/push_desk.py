@@ -7,6 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.push.jobs import JobKey
 from bridge.store.failures import answering, classified
+from bridge.store.push_statements import INTO_JOBS
 from bridge.store.turnstile import first_in_line
 from pabal.ids import ConvId, DeviceId, UserId
 
@@ -19,9 +20,7 @@ _DEAD = text(
 )
 # A second try has as much time as the first had; one that is due already is not made twice.
 _RETRY = text(
-    "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts, expires_ts,"
-    " state, tries)"
-    " SELECT user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, :now,"
+    f"{INTO_JOBS} SELECT user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, :now,"
     " :now + (expires_ts - created_ts), 'queued', 0"
     f" FROM push_log WHERE {_KEY} AND state IN ('dead', 'in_doubt')"
     " ON CONFLICT (user_id, device_id, seq, kind) DO NOTHING"

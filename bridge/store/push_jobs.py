@@ -13,6 +13,7 @@ from bridge.plan import Plan
 from bridge.push.jobs import ASKS
 from bridge.push.making import PushTimes, answered, jobs, taken_back
 from bridge.store.dialect import Dialect, rows
+from bridge.store.push_statements import INTO_JOBS
 from bridge.store.subscription_store import SubscriptionStatements
 from pabal.ids import UserId
 
@@ -30,9 +31,7 @@ class PushJobs:
         self._pushed: set[UserId] = set()
         kind = d.field(2)
         self._insert = text(
-            "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts,"
-            " expires_ts, state, tries)"
-            f" SELECT s.user_id, s.device_id, {d.field(1, 'bigint')}, {kind}, {d.field(3)}, {d.field(4)},"
+            f"{INTO_JOBS} SELECT s.user_id, s.device_id, {d.field(1, 'bigint')}, {kind}, {d.field(3)}, {d.field(4)},"
             f" {d.field(5, 'bigint')}, :now, {d.field(6, 'bigint')}, {d.field(7, 'bigint')}, 'queued', 0"
             f" FROM {d.each('rows')} CROSS JOIN push_subscription AS s"
             f" WHERE s.user_id = {d.field(0)} AND s.ended IS NULL AND s.device_id <> {d.field(8)}"
@@ -45,9 +44,7 @@ class PushJobs:
         # What is taken back in a large group comes into nobody's inbox: its seq is that of what is shown.
         self._clear = [
             text(
-                "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts,"
-                " expires_ts, state, tries)"
-                " SELECT p.user_id, p.device_id, j.seq, 'clear', 'recalled', p.conv_id, p.message_id, :now, :now,"
+                f"{INTO_JOBS} SELECT p.user_id, p.device_id, j.seq, 'clear', 'recalled', p.conv_id, p.message_id, :now, :now,"
                 f" :expires, 'queued', 0 FROM {d.each('rows')} CROSS JOIN push_shown AS p"
                 f" CROSS JOIN push_subscription AS s CROSS JOIN {table} AS j"
                 f" WHERE p.conv_id = {d.field(0)} AND p.message_id = {d.field(1, 'bigint')}"
@@ -61,9 +58,7 @@ class PushJobs:
 
         # Who asked may have blocked who was asked, of which no inbox tells: the seq is that of what is shown.
         self._clear_asked = text(
-            "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts,"
-            " expires_ts, state, tries)"
-            f" SELECT p.user_id, p.device_id, p.seq, 'clear', '{ASKS}', p.conv_id, NULL, :now, :now, :expires,"
+            f"{INTO_JOBS} SELECT p.user_id, p.device_id, p.seq, 'clear', '{ASKS}', p.conv_id, NULL, :now, :now, :expires,"
             f" 'queued', 0 FROM {d.each('rows')} CROSS JOIN push_subscription AS s CROSS JOIN push_asked AS p"
             f" WHERE s.user_id = {d.field(0)} AND s.ended IS NULL AND s.device_id <> {d.field(2)}"
             f" AND p.user_id = s.user_id AND p.device_id = s.device_id AND p.conv_id = {d.field(1)}"

@@ -9,12 +9,8 @@ from sqlalchemy import Connection, text
 
 from bridge.push.jobs import ASKS, Job, other_of
 from bridge.store.dialect import Dialect, rows
+from bridge.store.push_statements import INTO_JOBS
 from pabal.ids import ConvId, UserId
-
-_CLEAR = (
-    "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts,"
-    " expires_ts, state, tries)"
-)
 
 
 class ShownPushes:
@@ -40,7 +36,7 @@ class ShownPushes:
         )
         # What was read while it was on its way.
         self._clear_read = text(
-            f"{_CLEAR} SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, 'clear', 'read', m.conv_id,"
+            f"{INTO_JOBS} SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, 'clear', 'read', m.conv_id,"
             f" m.read_upto, :now, :now, {d.field(5, 'bigint')}, 'queued', 0"
             f" FROM {d.each('rows')} CROSS JOIN member AS m"
             f" WHERE m.conv_id = {d.field(3)} AND m.user_id = {d.field(0)}"
@@ -49,7 +45,7 @@ class ShownPushes:
         )
         # What was answered, or taken back.
         self._clear_answered = text(
-            f"{_CLEAR} SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, 'clear', '{ASKS}', {d.field(3)},"
+            f"{INTO_JOBS} SELECT {d.field(0)}, {d.field(1)}, {d.field(2, 'bigint')}, 'clear', '{ASKS}', {d.field(3)},"
             f" NULL, :now, :now, {d.field(5, 'bigint')}, 'queued', 0 FROM {d.each('rows')}"
             f" WHERE NOT EXISTS (SELECT 1 FROM contact AS c WHERE c.user_id = {d.field(0)}"
             f" AND c.other_id = {d.field(4)} AND c.state = 'received')"

@@ -10,6 +10,11 @@ _JOB: Final = (
     "user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts, expires_ts, tries, service,"
     " answer, sending_ts"
 )
+# What a job has from its beginning.
+INTO_JOBS: Final = (
+    "INSERT INTO push_job (user_id, device_id, seq, kind, type, conv_id, message_id, created_ts, due_ts,"
+    " expires_ts, state, tries)"
+)
 # Jobs of one lane that are looked at in one turn; others wait for the next.
 JOBS_A_TURN: Final = 2_000
 IN_DOUBT: Final = "the worker ended while it was being sent"
