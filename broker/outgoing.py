@@ -207,10 +207,9 @@ class Outgoing:
     def take_id(self) -> int:
         """A packet id that is not in use; the window and the queue are far smaller than the ids are many."""
         packet_id = self._last_id
-        inflight, reserved = self.inflight, self.reserved
         while True:
             packet_id = packet_id + 1 if packet_id < _LAST_ID else 1
-            if packet_id not in inflight and not (reserved and packet_id in reserved):
+            if self.is_free(packet_id):
                 self._last_id = packet_id
                 return packet_id
 

@@ -23,14 +23,8 @@ class PushConnections(httpcore2.AsyncConnectionPool):
         most: int,
         keep_alive_s: float,
     ) -> None:
-        super().__init__(
-            ssl_context=context,
-            max_connections=most,
-            max_keepalive_connections=most,
-            keepalive_expiry=keep_alive_s,
-            http2=True,
-            network_backend=network,
-        )
+        # All else that a pool may be told is for the connections that it would make by itself.
+        super().__init__(max_connections=most, max_keepalive_connections=most)
         context.set_alpn_protocols(["h2", "http/1.1"])
         self._context = context
         self._network = network

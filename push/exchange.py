@@ -28,7 +28,8 @@ class Exchange:
     def hears(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.ResponseReceived(headers=headers):
-                self.status, self.headers = _status(headers), headers
+                self.status = _status(headers)
+                self.headers = [one for one in headers if not one[0].startswith(b":")]
                 if not self.status:
                     self.ends(httpcore2.RemoteProtocolError("an answer that has no status"))
             case h2.events.DataReceived(data=data):

@@ -54,7 +54,6 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
         self._exchanges: dict[int, Exchange] = {}
         # One, until the server has said how many: Apple takes no more before it knows a token.
         self._at_once = 1
-        self._answers = 0
         self._said = 0
         self._news: asyncio.Future[None] | None = None
         self._heard_at = self._idle_since = time.monotonic()
@@ -97,7 +96,6 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
             raise
         finally:
             await self._end(stream_id)
-        self._answers += 1
         return exchange.response()
 
     # -- one request
@@ -297,7 +295,7 @@ class Http2Connection(httpcore2.AsyncConnectionInterface):
         await self._stream.aclose()
 
     def info(self) -> str:
-        return f"HTTP/2, {len(self._exchanges)} under way, {self._answers} answered"
+        return f"HTTP/2, {len(self._exchanges)} under way"
 
     def can_handle_request(self, origin: httpcore2.Origin) -> bool:
         return origin == self._origin

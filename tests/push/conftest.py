@@ -2,6 +2,8 @@
 
 import pytest
 import pytest_asyncio
+from h2_peer import H2Peer
+from h2_talk import met
 from push_stand_in import standing_in
 from push_talk import NOW
 
@@ -57,3 +59,15 @@ async def hasty(service):
     made = HttpPosts(LOCAL, context=service.trusting(), patience=patience)
     yield made
     await made.close()
+
+
+@pytest_asyncio.fixture
+async def peer():
+    return H2Peer()
+
+
+@pytest_asyncio.fixture
+async def connection(peer):
+    made = await met(peer)
+    yield made
+    await made.aclose()
