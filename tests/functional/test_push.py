@@ -106,14 +106,16 @@ def test_a_process_without_the_broker_leaves_wake_ups_over_mqtt_to_the_one_that_
             bob,
             {"service": "webhook", "url": service.url, "secret": SECRET},
         )
+        engine = open_engine(sqlite_url(server.data))
+        desk = PushDesk(engine)
         with Worker(server, service):
             for text in ("one", "two"):
                 _say(server, alice, text)
                 _until(
                     lambda said=text: any(said in str(one.body) for one in service.requests), "the webhook"
                 )
-        engine = open_engine(sqlite_url(server.data))
-        desk = PushDesk(engine)
+                # What the webhook has got is still being sent until its answer is written.
+                _until(lambda: all(one.key.device == "small" for one in desk.open_jobs(10)), "its end")
         assert [(one.key.device, one.state, one.tries) for one in desk.open_jobs(10)] == [
             ("small", "queued", 0)
         ] * 2
