@@ -26,7 +26,13 @@ class Names:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(within):
-                return await loop.run_in_executor(self._threads, _look_up, host, port)
+                try:
+                    return await loop.run_in_executor(self._threads, _look_up, host, port)
+                except asyncio.CancelledError:
+                    if _is_cancelled():
+                        raise
+                    # No thread had begun with it when all was closed.
+                    raise httpcore2.ConnectError("the connection was closed") from None
         except TimeoutError:
             raise httpcore2.ConnectTimeout(f"{host} could not be resolved in time") from None
         except (OSError, UnicodeError) as error:
@@ -35,6 +41,11 @@ class Names:
     def close(self) -> None:
         """What is still looked up is left to its end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _look_up(host: str, port: int) -> list[str]:

@@ -1,5 +1,6 @@
 """Connections go to the addresses that were checked, and names that nobody resolves hold up no others."""
 
+import asyncio
 import socket
 import threading
 
@@ -75,6 +76,28 @@ async def test_a_name_has_its_addresses_each_once(names, monkeypatch):
 
 async def test_an_address_is_its_own(names):
     assert await names.addresses("127.0.0.1", 443, 5.0) == ["127.0.0.1"]
+
+
+async def test_a_name_that_nobody_had_begun_to_look_up_at_the_close_is_a_failure(names, monkeypatch):
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def look_up(*_, **__):
+        begun.release()
+        go_on.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    looking = [asyncio.create_task(names.addresses("push.example", 443, 60.0)) for _ in range(34)]
+    for _ in range(32):
+        await asyncio.to_thread(begun.acquire)
+    looking[33].cancel()
+    names.close()
+    with pytest.raises(httpcore2.ConnectError, match="the connection was closed"):
+        await looking[32]
+    with pytest.raises(asyncio.CancelledError):
+        await looking[33]
+    go_on.set()
+    assert await asyncio.gather(*looking[:32]) == [[]] * 32
 
 
 async def test_names_that_nobody_resolves_hold_up_no_others(names, monkeypatch):
