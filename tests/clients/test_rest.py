@@ -47,6 +47,13 @@ def test_every_call_does_what_it_says(rest):
         rest.conversations()
 
 
+@pytest.mark.parametrize("ending", ["/", "/v1", "/v1/"])
+def test_an_address_may_end_with_the_version_of_the_protocol(fake, rest, ending):
+    with Rest(fake.url + ending, token=rest.token) as other:
+        assert other.user("alice").user == "alice"
+        assert other.base_url == fake.url
+
+
 def test_refresh_rotates(rest):
     first = rest.log_in("alice", "pw", "phone")
     second = rest.refresh(first.refresh_token)

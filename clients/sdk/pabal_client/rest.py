@@ -82,6 +82,8 @@ class _Problem(Struct, frozen=True):
 class Rest:
     """A server's `/v1`. Set `token` to the access token or device secret to speak as a device.
 
+    `base_url` is the server's address, `http://127.0.0.1:8080`; a `/v1` at its end is taken for part of the paths.
+
     Every call raises: the PabalError that the server refused it with; Unreachable if there was no usable
     answer, in which case a call that writes may or may not have been done.
     """
@@ -94,7 +96,7 @@ class Rest:
         timeout: float = 10.0,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self.base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/").removesuffix("/v1")
         self.token = token
         self._timeout = timeout
         try:

@@ -41,12 +41,12 @@ def login(
 
     Raises: TerminalError.
     """
-    server = _server_url(server_url)
     file = ProfileFile(profile_path)
     with told(login=True):
         name = parse_device(device) if device is not None else _device_name()
         parse_user(user)
-        with Rest(server) as rest:
+        with Rest(_server_url(server_url)) as rest:
+            server = rest.base_url
             if sign_up:
                 rest.sign_up(user, password)
             granted = rest.log_in(user, password, name)
@@ -195,7 +195,7 @@ def _server_url(text: str) -> str:
         raise TerminalError(
             f"{text!r} is no server address", hint="it looks like http://127.0.0.1:8080", code="bad_request"
         )
-    return url.geturl().rstrip("/")
+    return url.geturl()
 
 
 def _device_name() -> str:
