@@ -190,7 +190,10 @@ globals().update({name: getattr(_first, name) for name in FRESH + STANDING})
 
 
 def test_a_persistent_session_gets_what_was_sent_meanwhile_over_a_kill_of_the_bridge(standing, person, plain):
-    """What the bridge had not heard to be acknowledged comes again; a device drops it by its seq."""
+    """What the bridge had not heard to be acknowledged comes again; a device drops it by its seq.
+
+    Likewise what it had stored and not acknowledged to mosquitto: that is known by the request's id.
+    """
     alice, bob = person("alice"), person("bob")
     receiver = plain(bob, device="tablet", clean=False)
     receiver.subscribe("pabal/v1/inbox/bob")
@@ -198,7 +201,8 @@ def test_a_persistent_session_gets_what_was_sent_meanwhile_over_a_kill_of_the_br
     head = bob.http.get("/sync", params={"after": 0}).json()["head"]
     sender = plain(alice)
     for number in range(20):
-        sender.publish(f"pabal/v1/up/alice/{alice.device}", {"to": "bob", "text": f"while away {number}"})
+        request = {"id": f"away-{number}", "to": "bob", "text": f"while away {number}"}
+        sender.publish(f"pabal/v1/up/alice/{alice.device}", request)
     standing.kill()
     standing.start()
     again = plain(bob, device="tablet", clean=False)
