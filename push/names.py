@@ -26,13 +26,12 @@ class Names:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(within):
-                try:
-                    return await loop.run_in_executor(self._threads, _look_up, host, port)
-                except asyncio.CancelledError:
-                    if _is_cancelled():
-                        raise
-                    # No thread had begun with it when all was closed.
-                    raise httpcore2.ConnectError("the connection was closed") from None
+                return await loop.run_in_executor(self._threads, _look_up, host, port)
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            # No thread had begun with it when all was closed.
+            raise httpcore2.ConnectError("the connection was closed") from None
         except TimeoutError:
             raise httpcore2.ConnectTimeout(f"{host} could not be resolved in time") from None
         except (OSError, UnicodeError) as error:

@@ -54,6 +54,20 @@ def test_an_address_may_end_with_the_version_of_the_protocol(fake, rest, ending)
         assert other.base_url == fake.url
 
 
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ("http://v1", "http://v1"),
+        ("http://v1/v1", "http://v1"),
+        ("https://x/chat/v1/", "https://x/chat"),
+        ("http://x/v12", "http://x/v12"),
+    ],
+)
+def test_of_an_address_only_a_path_that_is_the_version_is_left_out(given, base):
+    with Rest(given) as rest:
+        assert rest.base_url == base
+
+
 def test_refresh_rotates(rest):
     first = rest.log_in("alice", "pw", "phone")
     second = rest.refresh(first.refresh_token)

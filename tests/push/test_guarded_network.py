@@ -90,13 +90,15 @@ async def test_a_name_that_nobody_had_begun_to_look_up_at_the_close_is_a_failure
     looking = [asyncio.create_task(names.addresses("push.example", 443, 60.0)) for _ in range(34)]
     for _ in range(32):
         await asyncio.to_thread(begun.acquire)
-    looking[33].cancel()
-    names.close()
-    with pytest.raises(httpcore2.ConnectError, match="the connection was closed"):
-        await looking[32]
-    with pytest.raises(asyncio.CancelledError):
-        await looking[33]
-    go_on.set()
+    try:
+        looking[33].cancel()
+        names.close()
+        with pytest.raises(httpcore2.ConnectError, match="the connection was closed"):
+            await looking[32]
+        with pytest.raises(asyncio.CancelledError):
+            await looking[33]
+    finally:
+        go_on.set()
     assert await asyncio.gather(*looking[:32]) == [[]] * 32
 
 

@@ -1,5 +1,6 @@
 """The server's HTTP interface, typed. Each call is one request; nothing is tried again by itself."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
@@ -96,7 +97,8 @@ class Rest:
         timeout: float = 10.0,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
-        self.base_url = base_url.rstrip("/").removesuffix("/v1")
+        # A host may be called v1.
+        self.base_url = re.sub(r"(?<!/)/v1$", "", base_url.rstrip("/"))
         self.token = token
         self._timeout = timeout
         try:
